@@ -176,7 +176,11 @@ type LogEntry struct {
 	From            string    `json:"from"`
 	To              string    `json:"to"`
 	Actor           string    `json:"actor"`
-	Reason          string    `json:"reason"`
+	Reason          string    `json:"reason"` // a code, with details in Code, By and Amount
+	Code            string    `json:"code,omitempty"`
+	By              string    `json:"by,omitempty"`
+	Amount          string    `json:"amount,omitempty"`
+	Currency        string    `json:"currency,omitempty"`
 	IssuerReference string    `json:"issuerReference,omitempty"`
 	Refund          string    `json:"refund,omitempty"`
 	Hash            string    `json:"hash"`

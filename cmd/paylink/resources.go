@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -302,6 +303,11 @@ func (l *listPayments) watch(ctx context.Context, c *console, list func(int64) e
 	return nil
 }
 
+// reasonOf returns the reason of a log entry with its details.
+func reasonOf(e client.LogEntry) string {
+	return strings.Join(slices.DeleteFunc([]string{e.Reason, e.Code, e.Amount, e.Currency, e.By}, func(s string) bool { return s == "" }), " ")
+}
+
 type getPayment struct {
 	remote
 	ID string `arg:"" help:"The payment's id."`
@@ -323,7 +329,7 @@ func (g *getPayment) call(ctx context.Context, c *console) error {
 	}
 	t := c.table("SEQ", "AT", "STATUS", "BY", "WHY")
 	for _, e := range p.Log {
-		if err := t.row(e, fmt.Sprint(e.Seq), stamp(e.At), e.To, e.Actor, e.Reason); err != nil {
+		if err := t.row(e, fmt.Sprint(e.Seq), stamp(e.At), e.To, e.Actor, reasonOf(e)); err != nil {
 			return err
 		}
 	}

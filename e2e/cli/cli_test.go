@@ -53,7 +53,7 @@ func TestCommandLine(t *testing.T) {
 	if r := harness.Decode[sdk.Refund](t, c.OK("payments", "refund", paid.ID, "--amount", "2.00", "--json")); r.Status != "succeeded" || r.Amount != "2.00" {
 		t.Errorf("%+v", r)
 	}
-	if out := c.OK("payments", "get", paid.ID); !strings.Contains(out, "approved and captured") || !strings.Contains(out, "refund rfd_") {
+	if out := c.OK("payments", "get", paid.ID); !strings.Contains(out, "approved_and_captured") || !strings.Contains(out, "refund rfd_") {
 		t.Errorf("payments get:\n%s", out)
 	}
 	events := c.OK("events", "list", "--types", "payment.succeeded,refund.succeeded", "--json")

@@ -69,15 +69,15 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 		fraud.Verdict
 		err error
 	}
-	said := make(chan answer, 1) // buffered, so a late answer does not block its goroutine
+	answers := make(chan answer, 1) // buffered, so a late answer does not block its goroutine
 	start := time.Now()
 	go func() {
 		v, err := c.cfg.Fraud.Assess(ctx, a)
-		said <- answer{v, err}
+		answers <- answer{v, err}
 	}()
 	var got answer
 	select {
-	case got = <-said:
+	case got = <-answers:
 	case <-ctx.Done():
 		got.err = ctx.Err()
 	}

@@ -31,9 +31,9 @@ func testEveryCard(t *testing.T, e engine) {
 		{"4000000000000069", payment.Declined, payment.Declined, issuer.CodeExpired, link.Open},
 		{"4000000000000127", payment.Declined, payment.Declined, issuer.CodeIncorrectCVC, link.Open},
 		{"4000000000000119", payment.Declined, payment.Declined, issuer.CodeProcessing, link.Open},
-		{challenged, payment.RequiresAction, payment.CanceledS, "", link.Open},
+		{challenged, payment.RequiresAction, payment.Canceled, "", link.Open},
 		{lostAnswer, payment.Unknown, payment.Succeeded, "", link.Paid},
-		{neverArrives, payment.Unknown, payment.CanceledS, "", link.Open},
+		{neverArrives, payment.Unknown, payment.Canceled, "", link.Open},
 		{lateCard, payment.Unknown, payment.Succeeded, "", link.Paid},
 		{twiceCard, payment.Succeeded, payment.Succeeded, "", link.Paid},
 		{otherAmount, payment.Review, payment.Review, "", link.Paying},
@@ -99,7 +99,7 @@ func testChallenge(t *testing.T, e engine) {
 		w.later(payment.ChallengeLife - time.Microsecond)
 		w.want(p, payment.RequiresAction)
 		w.later(time.Microsecond)
-		w.want(p, payment.CanceledS)
+		w.want(p, payment.Canceled)
 		if s := w.linkStatus(l); s != link.Open {
 			t.Fatal(s)
 		}
@@ -141,21 +141,21 @@ func testCaptureVoidRefund(t *testing.T, e engine) {
 		_, err = w.c.Capture(ctx, w.account, link.Test, p.ID, "1.234", nil)
 		w.code(err, "amount_too_many_decimals")
 		must(w.c.Capture(ctx, w.account, link.Test, p.ID, "7.25", nil))(t)
-		if q := w.want(p, payment.Succeeded); q.CapturedMinor != 725 || q.Refundable() != 725 {
-			t.Fatal(q.CapturedMinor, q.Refundable())
+		if q := w.want(p, payment.Succeeded); q.CapturedMinor != 725 || q.Refundable().Minor != 725 {
+			t.Fatal(q.CapturedMinor, q.Refundable().Minor)
 		}
 	})
 	t.Run("void", func(t *testing.T) {
 		p := held()
 		must(w.c.Void(ctx, w.account, link.Test, p.ID, nil))(t)
-		w.want(p, payment.CanceledS)
+		w.want(p, payment.Canceled)
 		_, err := w.c.Void(ctx, w.account, link.Test, p.ID, nil)
 		w.code(err, "payment_not_voidable")
 	})
 	t.Run("a hold is voided in the end", func(t *testing.T) {
 		p := held()
 		w.later(payment.HoldLife)
-		w.want(p, payment.CanceledS)
+		w.want(p, payment.Canceled)
 	})
 	t.Run("refunds", func(t *testing.T) {
 		p := w.submit(w.link(), good)
@@ -213,7 +213,7 @@ func testLostAnswersOfOperations(t *testing.T, e engine) {
 				case "capture":
 					_, err = w.c.Capture(t.Context(), w.account, link.Test, p.ID, "5.00", nil)
 				case "reverse":
-					end = payment.CanceledS
+					end = payment.Canceled
 					_, err = w.c.Void(t.Context(), w.account, link.Test, p.ID, nil)
 				case "refund":
 					end = payment.PartiallyRefunded
@@ -256,8 +256,8 @@ func testI11_RefundWithoutAnAnswerIsTold(t *testing.T, e engine) {
 		w.later(25 * time.Hour)
 	}
 	q := w.get(p)
-	if !strings.Contains(w.logs.String(), "a refund needs a person") || q.Refundable() != 750 || q.Refunds[0].Status != payment.RefundPending {
-		t.Fatalf("refundable %d, asked %d\n%s", q.Refundable(), q.Refunds[0].Asked, w.logs.String())
+	if !strings.Contains(w.logs.String(), "a refund needs a person") || q.Refundable().Minor != 750 || q.Refunds[0].Status != payment.RefundPending {
+		t.Fatalf("refundable %d, asked %d\n%s", q.Refundable().Minor, q.Refunds[0].Asked, w.logs.String())
 	}
 	w.wire.set(nil)
 	w.later(25 * time.Hour)

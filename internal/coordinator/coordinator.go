@@ -306,7 +306,7 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 		err = c.commit(ctx, change)
 		switch {
 		case err == nil:
-			c.tell(ctx, change)
+			c.logChange(ctx, change)
 			return change.Payment, nil
 		case change.Use == payment.UseRetake && fault.KindOf(err) == fault.KindConflict:
 			in.NoUse = true // another payer used the link meanwhile
@@ -315,7 +315,7 @@ func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.In
 				return p, err
 			}
 			if in.Reference == "" || in.Reference == p.IssuerKey() {
-				in.Answer = c.presentWord(ctx, p, in.Answer)
+				in.Answer = c.reassess(ctx, p, in.Answer)
 			}
 		default:
 			return p, err
@@ -333,22 +333,23 @@ func inTimeOf(p payment.Payment, in payment.Input) payment.Input {
 	return in
 }
 
-// presentWord re-evaluates an issuer's answer after a concurrent change. "Not sent" says
+// reassess re-evaluates an issuer's answer after a concurrent change. "Not sent" says
 // nothing about the calls that others made, and an approval of an attempt that was abandoned
 // meanwhile may have been reversed since, so both become ambiguous and the issuer is asked.
-func (c *Local) presentWord(ctx context.Context, p payment.Payment, a issuer.Answer) issuer.Answer {
+func (c *Local) reassess(ctx context.Context, p payment.Payment, a issuer.Answer) issuer.Answer {
 	k, ok := c.connectors[p.Issuer]
 	switch {
 	case a.Outcome == issuer.NotSent:
 		a.Outcome = issuer.Ambiguous
-	case a.Outcome == issuer.Approved && givenUp(p.Status) && ok:
+	case a.Outcome == issuer.Approved && abandoned(p.Status) && ok:
 		return c.lookup(ctx, k, p.IssuerKey())
 	}
 	return a
 }
 
-func givenUp(s payment.Status) bool {
-	return s == payment.CanceledS || s == payment.Declined || s == payment.Created
+// abandoned reports whether the payment holds no use of its link, and no approval is expected.
+func abandoned(s payment.Status) bool {
+	return s == payment.Canceled || s == payment.Declined || s == payment.Created
 }
 
 // ticketFor renders the first answer of an idempotent request into the commit that decides it.
@@ -412,14 +413,21 @@ func (c *Local) commit(ctx context.Context, change payment.Change) error {
 	return err
 }
 
-// tell logs what an operator must know about a change.
-func (c *Local) tell(ctx context.Context, change payment.Change) {
+// logChange logs what an operator must know about a change.
+func (c *Local) logChange(ctx context.Context, change payment.Change) {
 	for _, e := range change.Entries {
+		details := []any{"payment", change.Payment.ID, "reason", e.Reason}
+		if e.Code != "" {
+			details = append(details, "code", e.Code)
+		}
+		if e.Amount.Currency != "" {
+			details = append(details, "amount", e.Amount.String())
+		}
 		switch e.To {
 		case payment.Review:
-			c.cfg.Log.ErrorContext(ctx, "a payment needs a person", "payment", change.Payment.ID, "reason", e.Reason)
+			c.cfg.Log.ErrorContext(ctx, "a payment needs a person", details...)
 		case payment.Unknown, payment.Late:
-			c.cfg.Log.WarnContext(ctx, "payment is "+string(e.To), "payment", change.Payment.ID, "reason", e.Reason)
+			c.cfg.Log.WarnContext(ctx, "payment is "+string(e.To), details...)
 		default: // as expected
 		}
 	}
@@ -447,10 +455,10 @@ func (c *Local) Notice(ctx context.Context, n issuer.Notice) error {
 		return c.disputeNoticed(ctx, p, *n.Dispute)
 	}
 	answer := n.Answer
-	if answer.Outcome == issuer.Approved && givenUp(p.Status) {
-		answer = c.presentWord(ctx, p, answer)
+	if answer.Outcome == issuer.Approved && abandoned(p.Status) {
+		answer = c.reassess(ctx, p, answer)
 		if answer.Outcome == issuer.Ambiguous || answer.Outcome == issuer.NotSent || answer.Outcome == issuer.Pending {
-			return fmt.Errorf("notice for %s, which was given up, could not be confirmed: %s", n.Reference, answer.Outcome)
+			return fmt.Errorf("notice for %s, which was abandoned, could not be confirmed: %s", n.Reference, answer.Outcome)
 		}
 	}
 	done, err := c.settle(ctx, p, payment.Input{Kind: payment.Noticed, Actor: "issuer", Answer: answer, Reference: n.Reference})

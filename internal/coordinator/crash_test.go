@@ -73,7 +73,7 @@ func testF2_CrashBeforeTheSend(t *testing.T, e engine) {
 	w.later(payment.Lease - time.Microsecond)
 	w.want(p, payment.Processing)
 	w.later(time.Microsecond)
-	w.want(p, payment.CanceledS)
+	w.want(p, payment.Canceled)
 	if w.wire.count("authorize") != 0 || w.linkStatus(l) != link.Open {
 		t.Fatalf("%v, the link is %s", w.wire.calls, w.linkStatus(l))
 	}
@@ -82,7 +82,7 @@ func testF2_CrashBeforeTheSend(t *testing.T, e engine) {
 		Capture: true}); a.Outcome != issuer.Declined {
 		t.Fatal(a.Outcome)
 	}
-	w.want(p, payment.CanceledS)
+	w.want(p, payment.Canceled)
 }
 
 func TestF3_CrashAfterTheSend(t *testing.T) { onEach(t, testF3_CrashAfterTheSend) }
@@ -192,11 +192,11 @@ func testF6_AnswerAfterReversal(t *testing.T, e engine) {
 	})
 	w.restart()
 	w.later(payment.Lease)
-	w.want(w.paymentOf(l), payment.CanceledS)
-	if p := finish(); p.Status != payment.CanceledS {
+	w.want(w.paymentOf(l), payment.Canceled)
+	if p := finish(); p.Status != payment.Canceled {
 		t.Fatalf("the late answer made it %s: %s", p.Status, story(p))
 	}
-	w.want(w.paymentOf(l), payment.CanceledS)
+	w.want(w.paymentOf(l), payment.Canceled)
 }
 
 func TestF7_ReversalOvertakesTheOriginal(t *testing.T) {
@@ -209,11 +209,11 @@ func testF7_ReversalOvertakesTheOriginal(t *testing.T, e engine) {
 	finish := w.stalled(l, false)
 	w.restart()
 	w.later(payment.Lease)
-	w.want(w.paymentOf(l), payment.CanceledS)
-	if p := finish(); p.Status != payment.CanceledS {
+	w.want(w.paymentOf(l), payment.Canceled)
+	if p := finish(); p.Status != payment.Canceled {
 		t.Fatal(p.Status)
 	}
-	w.want(w.paymentOf(l), payment.CanceledS)
+	w.want(w.paymentOf(l), payment.Canceled)
 	if w.linkStatus(l) != link.Open {
 		t.Fatal(w.linkStatus(l))
 	}
@@ -236,7 +236,7 @@ func testF8_IssuerDownForHours(t *testing.T, e engine) {
 		t.Fatalf("asked %d times, due at %s", q.Work.Asked, q.DueAt())
 	}
 	w.later(25 * time.Hour)
-	if q := w.want(p, payment.Succeeded); entered(q, payment.Declined)+entered(q, payment.CanceledS)+entered(q, payment.Review) != 0 {
+	if q := w.want(p, payment.Succeeded); entered(q, payment.Declined)+entered(q, payment.Canceled)+entered(q, payment.Review) != 0 {
 		t.Fatal(story(q))
 	}
 }
@@ -258,7 +258,7 @@ func (w *world) liar(l link.Link) payment.Payment {
 	})
 	p := w.submit(l, good)
 	w.later(payment.Schedule[0])
-	if q := w.get(p); q.Status != payment.CanceledS {
+	if q := w.get(p); q.Status != payment.Canceled {
 		w.t.Fatal(story(q))
 	}
 	w.wire.set(nil)
@@ -315,7 +315,7 @@ func testF10_OtherAmount(t *testing.T, e engine) {
 	}
 	w.want(p, payment.Review)
 	must(w.c.Void(t.Context(), w.account, link.Test, p.ID, nil))(t)
-	w.want(p, payment.CanceledS)
+	w.want(p, payment.Canceled)
 	if w.linkStatus(l) != link.Open {
 		t.Fatal(w.linkStatus(l))
 	}

@@ -29,29 +29,29 @@ func (c *Local) find(ctx context.Context, account, mode, paymentID string) (paym
 	return p, k, nil
 }
 
-// minor parses an optional amount and returns its minor units, or 0 for an empty one.
-func minor(s string, c money.Currency) (int64, error) {
+// parse reads an optional amount; an empty one is zero.
+func parse(s string, c money.Currency) (money.Amount, error) {
 	if s == "" {
-		return 0, nil
+		return money.Amount{}, nil
 	}
 	a, err := money.Parse(s, c)
 	switch {
 	case errors.Is(err, money.ErrPrecision):
-		return 0, fault.Invalid("amount", "amount_too_many_decimals", "%s has %d decimals.", c, c.Exponent())
+		return a, fault.Invalid("amount", "amount_too_many_decimals", "%s has %d decimals.", c, c.Exponent())
 	case errors.Is(err, money.ErrOverflow):
-		return 0, fault.Invalid("amount", "amount_too_large", "An amount in %s is at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
+		return a, fault.Invalid("amount", "amount_too_large", "An amount in %s is at most %s.", c, money.Of(money.MaxMinor, c).Decimal())
 	case err != nil:
-		return 0, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.",
+		return a, fault.Invalid("amount", "amount_invalid", "The amount is a decimal number with at most %d decimals for %s: %v.",
 			c.Exponent(), c, err)
 	}
 	if a.Minor == 0 {
-		return 0, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
+		return a, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
 	}
-	return a.Minor, nil
+	return a, nil
 }
 
 // seen parses the refundable amount that the caller saw. It returns nil if none was given.
-func seen(s string, c money.Currency) (*int64, error) {
+func seen(s string, c money.Currency) (*money.Amount, error) {
 	if s == "" {
 		return nil, nil
 	}
@@ -60,7 +60,7 @@ func seen(s string, c money.Currency) (*int64, error) {
 		return nil, fault.Invalid("refundableAmount", "amount_invalid",
 			"refundableAmount is a decimal number with at most %d decimals for %s: %v.", c.Exponent(), c, err)
 	}
-	return &a.Minor, nil
+	return &a, nil
 }
 
 // whole renders the payment itself, once the operation is decided or left to the sweep.
@@ -74,12 +74,12 @@ func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount st
 	if err != nil {
 		return p, err
 	}
-	m, err := minor(amount, p.Amount.Currency)
+	sum, err := parse(amount, p.Amount.Currency)
 	if err != nil {
 		return p, err
 	}
 	asked := &ticketFor{ticket: t, object: func(p payment.Payment) (any, bool) { return p, p.Status == payment.Succeeded }}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Minor: m, Owner: id.New(id.Change)}, asked)
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Amount: sum, Owner: id.New(id.Change)}, asked)
 	if err != nil || p.Status != payment.Capturing {
 		return p, err
 	}
@@ -140,7 +140,7 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 	if err != nil {
 		return p, none, err
 	}
-	m, err := minor(asked.Amount, p.Amount.Currency)
+	sum, err := parse(asked.Amount, p.Amount.Currency)
 	if err != nil {
 		return p, none, err
 	}
@@ -152,7 +152,7 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 	if t != nil {
 		refundID = id.Derive(id.Refund, p.ID, t.Key)
 	}
-	p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Minor: m, Refund: refundID,
+	p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Amount: sum, Refund: refundID,
 		Refundable: refundable, AllowDisputed: asked.AllowDisputed, By: asked.By})
 	if err != nil {
 		return p, none, err

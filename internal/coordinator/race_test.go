@@ -43,7 +43,7 @@ func testF12_ExpiredBetweenSubmitAndApproval(t *testing.T, e engine) {
 		end     payment.Status
 	}{
 		{link.LateAccept, false, payment.Succeeded}, {link.LateHold, false, payment.Late}, {link.LateRefund, false, payment.Refunded},
-		{link.LateAccept, true, payment.Authorized}, {link.LateHold, true, payment.Late}, {link.LateRefund, true, payment.CanceledS},
+		{link.LateAccept, true, payment.Authorized}, {link.LateHold, true, payment.Late}, {link.LateRefund, true, payment.Canceled},
 	} {
 		w := newWorld(t, e)
 		options := []linkOption{lives(60), policy(c.policy)}
@@ -92,7 +92,7 @@ func testF12_LateHoldIsVoided(t *testing.T, e engine) {
 	w.sweep()
 	w.want(p, payment.Late)
 	w.later(time.Microsecond)
-	if q := w.want(p, payment.CanceledS); w.wire.count("reverse") != 1 || !q.DueAt().IsZero() {
+	if q := w.want(p, payment.Canceled); w.wire.count("reverse") != 1 || !q.DueAt().IsZero() {
 		t.Fatalf("%d reversals; %s", w.wire.count("reverse"), story(q))
 	}
 	_, err := w.c.Capture(t.Context(), w.account, link.Test, p.ID, "", nil)
@@ -126,7 +126,7 @@ func testF12_LateHoldOnlyAuthorised(t *testing.T, e engine) {
 	w.later(payment.HoldLife)
 	w.becomes(p, payment.Voiding)
 	w.later(time.Minute)
-	w.becomes(p, payment.CanceledS)
+	w.becomes(p, payment.Canceled)
 }
 
 // TestF12_LateCapturedWaitsForTheMerchant: money that came late is neither refunded nor
@@ -158,7 +158,7 @@ func testF12_LateCapturedWaitsForTheMerchant(t *testing.T, e engine) {
 	}
 	w2, p2 := latePayment(t, e)
 	must(w2.c.Capture(t.Context(), w2.account, link.Test, p2.ID, "", nil))(t)
-	if q := w2.want(p2, payment.Succeeded); w2.wire.count("capture") != 0 || q.Refundable() != 1250 {
+	if q := w2.want(p2, payment.Succeeded); w2.wire.count("capture") != 0 || q.Refundable().Minor != 1250 {
 		t.Fatal(story(q))
 	}
 }
@@ -253,7 +253,7 @@ func testNotSentIsPayableAgain(t *testing.T, e engine) {
 		t.Fatal(q.CapturedMinor, q.Try)
 	}
 	w.later(48 * time.Hour)
-	w.want(payment.Payment{Account: w.account, ID: payment.IDFor(l.ID, attempt(1))}, payment.CanceledS)
+	w.want(payment.Payment{Account: w.account, ID: payment.IDFor(l.ID, attempt(1))}, payment.Canceled)
 }
 
 func TestF18_NoticeBeforeTheAnswer(t *testing.T) { onEach(t, testF18_NoticeBeforeTheAnswer) }
@@ -294,14 +294,14 @@ func testF20_CaptureVoidRefundRace(t *testing.T, e engine) {
 			},
 		)
 		q := w.get(p)
-		if captured.Load()+voided.Load() != 1 || (voided.Load() == 1) != (q.Status == payment.CanceledS) {
+		if captured.Load()+voided.Load() != 1 || (voided.Load() == 1) != (q.Status == payment.Canceled) {
 			t.Fatalf("%d captures, %d voids: %s", captured.Load(), voided.Load(), story(q))
 		}
-		if q.Status == payment.CanceledS {
+		if q.Status == payment.Canceled {
 			continue
 		}
 		var refunded atomic.Int64
-		left := q.Refundable()
+		left := q.Refundable().Minor
 		refund := func() {
 			_, _, err := w.c.Refund(context.Background(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "3.00"}, nil)
 			count(&refunded, err)
@@ -352,8 +352,8 @@ func testF24_TwoSweepers(t *testing.T, e engine) {
 		}
 	})
 	w.sweep()
-	for i, want := range []payment.Status{payment.Succeeded, payment.CanceledS, payment.Refunded, payment.Succeeded, payment.Refunded,
-		payment.CanceledS, payment.Succeeded, payment.CanceledS} {
+	for i, want := range []payment.Status{payment.Succeeded, payment.Canceled, payment.Refunded, payment.Succeeded, payment.Refunded,
+		payment.Canceled, payment.Succeeded, payment.Canceled} {
 		if q := w.want(list[i], want); entered(q, want) != 1 || len(q.Refunds) > 1 {
 			t.Fatal(story(q))
 		}

@@ -64,7 +64,7 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 	if err != nil {
 		return p, payment.Dispute{}, err
 	}
-	m, err := minor(d.Amount, p.Amount.Currency)
+	sum, err := parse(d.Amount, p.Amount.Currency)
 	if err != nil {
 		return p, payment.Dispute{}, err
 	}
@@ -85,7 +85,7 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 		found, ok := named(p)
 		return payment.NewDisputeObject(p, found), ok
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Minor: m},
+	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Amount: sum},
 		&ticketFor{t, view})
 	if err != nil {
 		return p, payment.Dispute{}, err
@@ -99,7 +99,7 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 // the same dispute.
 func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.Dispute) error {
 	in := payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.Derive(id.Dispute, p.ID, "reference\x00"+d.Reference),
-		Minor:   d.Amount.Minor,
+		Amount:  d.Amount,
 		Dispute: payment.DisputeInput{Reference: d.Reference, Reason: d.Reason, State: d.State, EvidenceDueAt: d.EvidenceDueAt}}
 	if !d.EvidenceDueAt.IsZero() {
 		in.Dispute.EvidenceDueAt = p.At(d.EvidenceDueAt) // an issuer lives in real time
@@ -109,7 +109,7 @@ func (c *Local) disputeNoticed(ctx context.Context, p payment.Payment, d issuer.
 		return err // the success may be about to be committed: the issuer sends the notice again
 	}
 	if kind := fault.KindOf(err); kind == fault.KindConflict || kind == fault.KindInvalid {
-		c.cfg.Log.ErrorContext(ctx, "word of a dispute cannot be taken down; a person must look", "payment", p.ID,
+		c.cfg.Log.ErrorContext(ctx, "a dispute notice cannot be recorded; a person must decide", "payment", p.ID,
 			"reference", d.Reference, "error", err)
 		return nil
 	}

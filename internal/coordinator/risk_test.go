@@ -180,8 +180,8 @@ func TestHeldThenReviewed(t *testing.T) {
 			t.Errorf("refunded: %+v", p.Risk)
 		}
 		declined := review(w.submit(w.link(), good), payment.ReviewDeclined)
-		w.want(declined, payment.CanceledS)
-		fraudulent := w.want(review(w.submit(w.link(), good), payment.ReviewRefunded), payment.CanceledS)
+		w.want(declined, payment.Canceled)
+		fraudulent := w.want(review(w.submit(w.link(), good), payment.ReviewRefunded), payment.Canceled)
 		if fraudulent.Risk.Label != payment.LabelFraud {
 			t.Errorf("given back as fraud: %+v", fraudulent.Risk)
 		}
@@ -200,7 +200,7 @@ func TestHeldLapses(t *testing.T) {
 	w.later(payment.HoldLife - time.Minute)
 	w.want(p, payment.Authorized)
 	w.later(time.Minute)
-	p = w.want(p, payment.CanceledS)
+	p = w.want(p, payment.Canceled)
 	if p.Risk.Review != payment.ReviewLapsed || p.Risk.ReviewedBy != "" {
 		t.Errorf("%+v", p.Risk)
 	}
@@ -220,13 +220,13 @@ func TestReviewTime(t *testing.T) {
 	w.want(p, payment.Authorized)
 	must(w.c.Review(t.Context(), w.account, link.Test, approved.ID, payment.ReviewApproved, "usr_1", nil))(t)
 	w.later(time.Hour + time.Minute)
-	if p = w.want(p, payment.CanceledS); p.Risk.Review != payment.ReviewLapsed {
+	if p = w.want(p, payment.Canceled); p.Risk.Review != payment.ReviewLapsed {
 		t.Errorf("%+v", p.Risk)
 	}
 	w.later(6*24*time.Hour - 2*time.Minute)
 	w.want(approved, payment.Authorized)
 	w.later(2 * time.Minute)
-	w.want(approved, payment.CanceledS)
+	w.want(approved, payment.Canceled)
 }
 
 // TestReviewSurvivesALostAnswer: the verdict and its intent are one commit, so the sweep
@@ -234,7 +234,7 @@ func TestReviewTime(t *testing.T) {
 func TestReviewSurvivesALostAnswer(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		for verdict, want := range map[string]payment.Status{payment.ReviewApproved: payment.Succeeded,
-			payment.ReviewDeclined: payment.CanceledS} {
+			payment.ReviewDeclined: payment.Canceled} {
 			w := patient(t, e)
 			w.fraud.will(holding)
 			p := w.submit(w.link(), good)
@@ -281,7 +281,7 @@ func TestReviewRaces(t *testing.T) {
 		if won != 1 && won != 2 {
 			t.Errorf("heard %b", won)
 		}
-		if q := w.get(p); q.Status != map[int]payment.Status{1: payment.Succeeded, 2: payment.CanceledS}[won] {
+		if q := w.get(p); q.Status != map[int]payment.Status{1: payment.Succeeded, 2: payment.Canceled}[won] {
 			t.Errorf("%d: %s", won, story(q))
 		}
 		w.check()
@@ -383,7 +383,7 @@ func TestDisputes(t *testing.T) {
 		}
 		p = w.want(p, payment.Succeeded)
 		if len(p.Disputes) != 1 || p.Disputes[0].State != payment.DisputeLost || !p.Disputes[0].EvidenceDueAt.Equal(due) ||
-			p.Disputes[0].Minor != 1250 || p.Refundable() != 1250 {
+			p.Disputes[0].Minor != 1250 || p.Refundable().Minor != 1250 {
 			t.Errorf("%+v", p.Disputes)
 		}
 		if told := w.told(); !strings.HasSuffix(told, "dispute.created dispute.updated dispute.closed") {

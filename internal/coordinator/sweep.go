@@ -247,8 +247,8 @@ func (c *Local) inquire(ctx context.Context, k issuer.Connector, p payment.Payme
 		return p, nil
 	}
 	answer := c.lookup(ctx, k, p.IssuerKey())
-	given := answer.Outcome == issuer.ActionRequired && p.Status == payment.RequiresAction && !p.At(c.cfg.Now()).Before(p.ChallengeEnds())
-	if answer.Outcome == issuer.NotFound || given {
+	unanswered := answer.Outcome == issuer.ActionRequired && p.Status == payment.RequiresAction && !p.At(c.cfg.Now()).Before(p.ChallengeEnds())
+	if answer.Outcome == issuer.NotFound || unanswered {
 		answer = c.reverse(ctx, k, p)
 		if answer.Outcome == issuer.Declined {
 			answer.Outcome = issuer.Ambiguous // it was captured meanwhile: ask again

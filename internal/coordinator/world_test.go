@@ -389,7 +389,7 @@ func compareOne(p payment.Payment, h held, say func(payment.Payment, string, ...
 	switch p.Status {
 	case payment.Review, payment.Processing, payment.Unknown, payment.RequiresAction, payment.Capturing, payment.Voiding:
 		return
-	case payment.Created, payment.Declined, payment.CanceledS:
+	case payment.Created, payment.Declined, payment.Canceled:
 		if h.captured != 0 || (h.approved != 0 && h.reversed == 0) {
 			say(p, "the issuer holds %d, captured %d, reversed %d", h.approved, h.captured, h.reversed)
 		}

@@ -44,7 +44,7 @@ const (
 	Open     = "open"
 	Paying   = "paying"
 	Paid     = "paid"
-	ExpiredS = "expired"
+	Expired  = "expired"
 	Canceled = "canceled"
 )
 
@@ -149,7 +149,7 @@ func (l Link) Status(now time.Time) string {
 	case l.MaxUses > 0 && l.Uses+l.Reserved >= l.MaxUses:
 		return Paying
 	case !now.Before(l.ExpiresAt), !l.ExpiredAt.IsZero(): // recorded as expired: it stays so, even if a clock lags
-		return ExpiredS
+		return Expired
 	}
 	return Open
 }
@@ -165,7 +165,7 @@ func (l Link) Unpayable(now time.Time) error {
 		return fault.New(fault.KindConflict, "link_canceled", "This link was canceled on %s.", when(l.CanceledAt))
 	case Paying:
 		return fault.New(fault.KindConflict, "link_paying", "A payment for this link is in progress (as of %s).", when(l.At(now)))
-	case ExpiredS:
+	case Expired:
 		return fault.New(fault.KindConflict, "link_expired", "This link expired on %s.", when(l.ExpiresAt))
 	}
 	return nil

@@ -172,7 +172,7 @@ func (l *Local) Get(ctx context.Context, account, mode, linkID string) (Link, er
 // List returns a page of links, newest first. A limit out of bounds is replaced by the
 // default or the largest one. Filtering by status uses the account's own time.
 func (l *Local) List(ctx context.Context, f Filter) ([]Link, error) {
-	statuses := []string{Open, Paying, Paid, ExpiredS, Canceled}
+	statuses := []string{Open, Paying, Paid, Expired, Canceled}
 	if f.Status != "" && !slices.Contains(statuses, f.Status) {
 		return nil, oneOf("status", statuses)
 	}
@@ -230,7 +230,7 @@ func Unpayable(k Link, status string) *fault.Error {
 		return fault.New(fault.KindConflict, code, "The link was paid at %s.", FormatTime(k.PaidAt))
 	case Canceled:
 		return fault.New(fault.KindConflict, code, "The link was canceled at %s.", FormatTime(k.CanceledAt))
-	case ExpiredS:
+	case Expired:
 		return fault.New(fault.KindConflict, code, "The link expired at %s.", FormatTime(k.ExpiresAt))
 	}
 	return fault.New(fault.KindConflict, code, "A payment for this link is in progress.")

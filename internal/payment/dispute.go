@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/money"
 )
 
 // disputeReasons are the reasons of a dispute. Most networks' reasons map to them.
@@ -30,19 +31,22 @@ type DisputeInput struct {
 // every dispute claims money but one that the merchant won.
 func (d Dispute) Claims() bool { return d.State != DisputeWon }
 
-// Disputed returns the sum of the disputes that claim money, in minor units.
-func (p Payment) Disputed() (minor int64) {
+// Disputed returns the sum of the disputes that claim money.
+func (p Payment) Disputed() money.Amount {
+	minor := int64(0)
 	for _, d := range p.Disputes {
 		if d.Claims() {
 			minor += d.Minor
 		}
 	}
-	return minor
+	return p.sum(minor)
 }
 
-// Undisputed returns what can be refunded without paying twice, in minor units: the refundable
-// money that no dispute claims.
-func (p Payment) Undisputed() int64 { return max(0, p.Refundable()-p.Disputed()) }
+// Undisputed returns what can be refunded without paying twice: the refundable money that no
+// dispute claims.
+func (p Payment) Undisputed() money.Amount {
+	return p.sum(max(0, p.Refundable().Minor-p.Disputed().Minor))
+}
 
 // claimed returns the fault for a refund of money that disputes claim.
 func (s *step) claimed(free int64, out string) error {
@@ -63,7 +67,7 @@ func (s *step) claimed(free int64, out string) error {
 		most = "Refund at most " + s.amount(free).String()
 	}
 	return conflict("payment_disputed", "%s of this payment is disputed (%s): the issuer may give it back to the payer, and refunding it too would pay twice. %s; or %s.",
-		s.amount(s.p.Disputed()), strings.Join(names, "; "), most, out)
+		s.p.Disputed(), strings.Join(names, "; "), most, out)
 }
 
 // Closed reports whether the dispute has ended.
@@ -125,9 +129,9 @@ func (in DisputeInput) check() error {
 
 func (s *step) disputeOpens() error {
 	p, in := &s.p, s.in.Dispute
-	minor := s.in.Minor
-	if minor == 0 {
-		minor = p.CapturedMinor
+	minor, err := s.minor(p.CapturedMinor)
+	if err != nil {
+		return err
 	}
 	switch {
 	case p.CapturedMinor == 0:
@@ -150,9 +154,9 @@ func (s *step) disputeOpens() error {
 		d.ClosedAt = s.in.At
 	}
 	p.Disputes = append(p.Disputes, d)
-	s.said("dispute.created", "disputed as "+d.Reason+": "+s.amount(minor).String())
+	s.stay(Entry{Reason: ReasonDisputeOpened, Code: d.Reason, Amount: s.amount(minor), Event: "dispute.created"})
 	if d.Closed() {
-		s.said("dispute.closed", "the dispute was "+d.State)
+		s.stay(Entry{Reason: stateReasons[d.State], Event: "dispute.closed"})
 	}
 	return nil
 }
@@ -185,15 +189,13 @@ func (s *step) disputeMoves(at int) error {
 		return conflict("dispute_state_conflict", "A dispute under review does not need a response again.")
 	}
 
+	event := "dispute.updated"
 	if next.Closed() {
-		next.ClosedAt = s.in.At
-		*d = next
-		s.said("dispute.closed", "the dispute was "+next.State)
-		return nil
+		next.ClosedAt, event = s.in.At, "dispute.closed"
 	}
 
 	*d = next
-	s.said("dispute.updated", "the dispute is "+next.State)
+	s.stay(Entry{Reason: stateReasons[next.State], Event: event})
 	return nil
 }
 

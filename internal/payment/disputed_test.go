@@ -54,10 +54,10 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 		if !ok || r.Minor != c.want {
 			t.Errorf("%q, %s: refund of %d, want %d", c.from, named(c.in), r.Minor, c.want)
 		}
-		reason := o.Entries[len(o.Entries)-1].Reason
+		e := o.Entries[len(o.Entries)-1]
 		if forced := c.in.AllowDisputed; (r.AllowedBy == "usr_1") != forced ||
-			strings.Contains(reason, "EUR 4.00 is disputed, allowed by usr_1") != forced {
-			t.Errorf("%q, %s: allowed by %q, logged as %q", c.from, named(c.in), r.AllowedBy, reason)
+			(e.Reason == payment.ReasonDisputedRefundRequested && e.Amount == money.Of(400, "EUR") && e.By == "usr_1") != forced {
+			t.Errorf("%q, %s: allowed by %q, logged as %s of %s by %q", c.from, named(c.in), r.AllowedBy, e.Reason, e.Amount, e.By)
 		}
 	}
 	nobody := refunding(0, true)
@@ -80,14 +80,14 @@ func TestF52DisputeAfterRefund(t *testing.T) {
 	answer := answer(payment.RefundAnswer, issuer.Approved, true)
 	answer.Refund, answer.Answer.Amount = "rfd_9", ten
 	p = drive(t, p, answer)
-	if p.Status != payment.Refunded || len(p.Disputes) != 1 || p.Undisputed() != 0 || len(p.Verify()) != 0 {
-		t.Fatalf("%q with %d disputes, %d refundable, broken %v", p.Status, len(p.Disputes), p.Undisputed(), p.Verify())
+	if p.Status != payment.Refunded || len(p.Disputes) != 1 || p.Undisputed().Minor != 0 || len(p.Verify()) != 0 {
+		t.Fatalf("%q with %d disputes, %s refundable, broken %v", p.Status, len(p.Disputes), p.Undisputed(), p.Verify())
 	}
 	// A refund that failed makes its money refundable again.
 	p = drive(t, inStatus(t)[payment.Succeeded], refunding(700, false), disputed("dsp_1", "", 200))
 	answer.Answer = issuer.Answer{Outcome: issuer.Declined}
-	if q := drive(t, p, answer); p.Undisputed() != 100 || q.Undisputed() != 800 {
-		t.Fatalf("%d refundable, then %d", p.Undisputed(), q.Undisputed())
+	if q := drive(t, p, answer); p.Undisputed().Minor != 100 || q.Undisputed().Minor != 800 {
+		t.Fatalf("%s refundable, then %s", p.Undisputed(), q.Undisputed())
 	}
 }
 
@@ -135,11 +135,31 @@ func TestEventsFitTheirData(t *testing.T) {
 				}
 			}
 		}
-		if o := payment.Object(p); o.Refundable != money.Of(p.Undisputed(), "EUR").Decimal() {
+		if o := payment.Object(p); o.Refundable != p.Undisputed().Decimal() {
 			t.Errorf("%q says that %s can be refunded", from, o.Refundable)
 		}
 	}
 	if events < 100 {
 		t.Errorf("only %d events", events)
+	}
+}
+
+// TestI13OtherCurrency: an amount in another currency than the payment's is refused.
+func TestI13OtherCurrency(t *testing.T) {
+	yen := money.Of(400, "JPY")
+	for from, in := range map[payment.Status]payment.Input{
+		payment.Authorized: {Kind: payment.CaptureAsked, Amount: yen},
+		payment.Late:       {Kind: payment.CaptureAsked, Amount: money.Of(1000, "JPY")},
+		payment.Succeeded:  {Kind: payment.RefundAsked, Refund: "rfd_9", Amount: yen},
+		disputedWon:        {Kind: payment.Disputed, DisputeID: "dsp_1", Amount: yen},
+	} {
+		if o := step(inStatus(t)[from], in); fault.Code(o.err) != "amount_invalid" {
+			t.Errorf("%q, %s: %v", from, in.Kind, o.err)
+		}
+	}
+	seen := yen
+	asked := payment.Input{Kind: payment.RefundAsked, Refund: "rfd_9", Refundable: &seen}
+	if o := step(inStatus(t)[payment.Succeeded], asked); fault.Code(o.err) != "refundable_amount_changed" {
+		t.Errorf("seen in another currency: %v", o.err)
 	}
 }

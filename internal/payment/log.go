@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/paylink/paylink/internal/id"
-	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -17,9 +16,16 @@ func (s *step) transferID() string {
 	return s.p.ID + "." + strconv.Itoa(len(s.p.Log)+1) + ".0"
 }
 
-// to appends a transition to the log and enters the status.
-func (s *step) to(status Status, reason, event string, moves ...ledger.Transfer) {
-	s.entry(Entry{To: status, Reason: reason, Event: event, IssuerReference: s.in.Answer.IssuerReference, Transfers: moves})
+// to enters the status and appends the entry, with the issuer's reference of the answer.
+func (s *step) to(status Status, e Entry) {
+	e.To, e.IssuerReference = status, s.in.Answer.IssuerReference
+	s.entry(e)
+}
+
+// stay appends an entry that leaves the status as it is.
+func (s *step) stay(e Entry) {
+	e.To = s.p.Status
+	s.entry(e)
 }
 
 // entry fills in the facts after the step, chains the entry to the log, and adds its event.

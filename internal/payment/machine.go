@@ -50,12 +50,12 @@ type Input struct {
 	// Reference names the authorization that the answer is about. An answer about an earlier
 	// try changes nothing; "" means the current one.
 	Reference string
-	Minor     int64  // of a capture (0: all), a refund (0: all that is left) or a dispute (0: all that was captured)
-	Refund    string // RefundAsked, RefundAnswer: id of the refund; Reviewed: id of the one that it may need
-	Owner     string // of the lease
-	// Refundable is what the caller of RefundAsked saw as refundable, in minor units. If set,
-	// it must still be so.
-	Refundable *int64
+	Amount    money.Amount // of a capture (zero: all), a refund (all that is left) or a dispute (all that was captured)
+	Refund    string       // RefundAsked, RefundAnswer: id of the refund; Reviewed: id of the one that it may need
+	Owner     string       // of the lease
+	// Refundable is what the caller of RefundAsked saw as refundable. If set, it must still be
+	// so.
+	Refundable *money.Amount
 	// AllowDisputed lets RefundAsked refund what a dispute claims; By names who allows it.
 	AllowDisputed bool
 	// NoUse says that a success came after its use was released and that the link has no use
@@ -78,17 +78,6 @@ type Input struct {
 // person decides.
 var Schedule = [...]time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
 	24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour}
-
-// ReasonMismatch marks a review because the issuer's answer contradicts the request. No later
-// answer may turn it into a success (I9).
-const ReasonMismatch = "amount_mismatch"
-
-// ReasonUnresolved marks a review because the issuer never gave a clear answer.
-const ReasonUnresolved = "unresolved"
-
-// ReasonIssuerGone marks a review because the payment's issuer is not in the configuration. The
-// sweep tries it daily, and it continues when the issuer is back.
-const ReasonIssuerGone = "issuer_gone"
 
 // An issuer that is missing is tried for about an hour: the configuration may be wrong for one
 // restart only.
@@ -202,7 +191,7 @@ func (s *step) begin() {
 	switch p.Status {
 	case None:
 		p.Risk = s.in.Risk
-		s.to(Created, "submitted", "payment.created")
+		s.to(Created, Entry{Reason: ReasonSubmitted, Event: "payment.created"})
 	case Created: // proved not sent: the payer tries again, maybe with another card
 		p.Risk = s.in.Risk
 	default:
@@ -217,7 +206,7 @@ func (s *step) begin() {
 	p.UseReserved = true
 	s.change.Use = UseReserve
 	s.lease(s.in.At.Add(Lease))
-	s.to(Processing, "sending to the issuer", "payment.processing")
+	s.to(Processing, Entry{Reason: ReasonAuthorizationRequested, Event: "payment.processing"})
 }
 
 // authorization applies an answer about the authorization.
@@ -230,12 +219,12 @@ func (s *step) authorization() {
 		(p.Status == Review && (p.ReviewReason == ReasonUnresolved || p.ReviewReason == ReasonIssuerGone) && p.AuthorizedMinor == 0)
 	switch a.Outcome {
 	case issuer.Approved:
-		freed := p.Status == Created || p.Status == Declined || p.Status == CanceledS
+		freed := p.Status == Created || p.Status == Declined || p.Status == Canceled
 		switch {
 		case waiting || freed:
 			s.approved(freed)
 		case a.Amount != p.Amount && p.CapturedMinor == 0 && (p.Status == Authorized || p.Status == Late):
-			s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
+			s.mismatch()
 		}
 	case issuer.Declined:
 		if waiting {
@@ -245,19 +234,19 @@ func (s *step) authorization() {
 		if p.Status == Processing || p.Status == Unknown {
 			p.ActionURL = a.ActionURL
 			s.rest(s.in.At.Add(ChallengeLife))
-			s.to(RequiresAction, "the issuer asks for a challenge", "payment.requires_action")
+			s.to(RequiresAction, Entry{Reason: ReasonChallengeRequired, Event: "payment.requires_action"})
 		} else if p.Status == RequiresAction && s.in.Kind == Inquired {
 			s.again()
 		}
 	case issuer.Reversed:
 		if waiting || p.Status == Authorized || (p.Status == Late && p.CapturedMinor == 0) {
-			s.canceled("nothing is authorised at the issuer")
+			s.canceled(ReasonNothingAuthorized)
 		}
 	case issuer.NotSent:
 		if s.in.Kind == Sync && p.Status == Processing {
 			s.release()
 			s.rest(p.LinkEndsAt)
-			s.to(Created, "proved not sent", "payment.created")
+			s.to(Created, Entry{Reason: ReasonNotSent, Event: "payment.created"})
 		} else if s.in.Kind == Inquired {
 			s.unclear()
 		}
@@ -273,7 +262,7 @@ func (s *step) unclear() {
 	switch s.p.Status {
 	case Processing:
 		s.rest(s.in.At.Add(Schedule[0]))
-		s.to(Unknown, "no clear answer: "+s.in.Answer.Outcome.String(), "payment.unknown")
+		s.to(Unknown, Entry{Reason: ReasonNoClearAnswer, Code: outcomeCode(s.in.Answer.Outcome), Event: "payment.unknown"})
 	case Unknown, RequiresAction:
 		if s.in.Kind == Inquired {
 			s.again()
@@ -300,13 +289,13 @@ func (s *step) again() {
 	if s.in.Answer.Code == issuer.Gone && w.Asked >= goneAfter {
 		s.p.ReviewReason = ReasonIssuerGone
 		s.rest(s.in.At.Add(goneEvery))
-		s.to(Review, "the issuer "+s.p.Issuer+" is not configured", "payment.review")
+		s.to(Review, Entry{Reason: ReasonIssuerGone, Event: "payment.review"})
 		return
 	}
 	if w.Asked >= len(Schedule) {
 		s.p.ReviewReason = ReasonUnresolved
 		s.rest(time.Time{})
-		s.to(Review, "the issuer gave no clear answer in time", "payment.review")
+		s.to(Review, Entry{Reason: ReasonUnresolved, Event: "payment.review"})
 		return
 	}
 	w.Owner, w.Until = "", time.Time{}
@@ -319,17 +308,17 @@ func (s *step) approved(freed bool) {
 	p.IssuerReference = a.IssuerReference
 	if a.Amount != p.Amount {
 		p.AuthorizedMinor = 0 // the hold of an earlier approval was released when the payment was abandoned
-		s.mismatch("the issuer approved " + a.Amount.String() + " instead of " + p.Amount.String())
+		s.mismatch()
 		return
 	}
 
 	p.AuthorizedMinor = a.Amount.Minor
 	move := ledger.Authorize(s.transferID(), p.Account, p.Issuer, a.Amount)
-	goal, reason := Authorized, "approved"
+	goal, reason := Authorized, ReasonApproved
 	if a.Captured {
 		p.CapturedMinor = a.Amount.Minor
 		move = ledger.Capture(s.transferID(), p.Account, p.Issuer, a.Amount)
-		goal, reason = Succeeded, "approved and captured"
+		goal, reason = Succeeded, ReasonApprovedAndCaptured
 	}
 
 	s.take(freed)
@@ -345,21 +334,22 @@ func (s *step) approved(freed bool) {
 	s.hold()
 }
 
-// mismatch moves the payment to review because the issuer's answer contradicts the request.
-func (s *step) mismatch(reason string) {
+// mismatch moves the payment to review because the amount of the issuer's answer contradicts the
+// request.
+func (s *step) mismatch() {
 	s.p.ReviewReason = ReasonMismatch
 	s.rest(time.Time{})
-	s.to(Review, reason, "payment.review")
+	s.to(Review, Entry{Reason: ReasonMismatch, Amount: s.in.Answer.Amount, Event: "payment.review"})
 }
 
 // settle enters Authorized or Succeeded.
-func (s *step) settle(goal Status, reason string, moves ...ledger.Transfer) {
+func (s *step) settle(goal Status, reason Reason, moves ...ledger.Transfer) {
 	if goal == Authorized {
 		s.rest(s.in.At.Add(HoldLife))
 	} else {
 		s.rest(time.Time{})
 	}
-	s.to(goal, reason, "payment."+string(goal), moves...)
+	s.to(goal, Entry{Reason: reason, Event: "payment." + string(goal), Transfers: moves})
 }
 
 // late applies the link's policy to a success after the link had ended, or after its use was
@@ -367,26 +357,27 @@ func (s *step) settle(goal Status, reason string, moves ...ledger.Transfer) {
 func (s *step) late(goal Status, freed bool, move ledger.Transfer) {
 	p := &s.p
 	s.rest(time.Time{})
-	reason := "approved after the link had expired"
+	reason := ReasonApprovedLate
 	if freed {
-		reason = "approved after the payment had been given up"
+		reason = ReasonApprovedAfterFailure
 	}
-	s.to(Late, reason, "payment.late", move)
+	s.to(Late, Entry{Reason: reason, Event: "payment.late", Transfers: []ledger.Transfer{move}})
 	policy := p.LatePolicy
 	if s.in.NoUse || p.Risk.Action == Block {
 		policy = link.LateRefund
 	}
 	switch {
 	case policy == link.LateAccept:
-		s.settle(goal, "accepted by the link's late policy")
+		s.settle(goal, ReasonLatePolicyAccept)
 	case policy == link.LateRefund && goal == Authorized:
 		p.VoidFrom = Late
 		s.rest(s.in.At)
-		s.to(Voiding, "voided by the late policy", "")
+		s.to(Voiding, Entry{Reason: ReasonLatePolicyVoid})
 	case goal == Authorized: // held for the merchant to decide, no longer than any authorization
 		s.rest(s.in.At.Add(HoldLife))
 	case policy == link.LateRefund:
-		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, "refunded by the late policy", "") // no dispute comes before the capture
+		// No dispute comes before the capture.
+		s.addRefund("rfd"+p.ID[len("pay"):], p.CapturedMinor, s.in.At, Entry{Reason: ReasonLatePolicyRefund})
 	}
 }
 
@@ -417,10 +408,10 @@ func (s *step) declined() {
 	}
 	s.release()
 	s.rest(time.Time{})
-	s.to(Declined, "declined: "+p.DeclineCode, "payment.declined")
+	s.to(Declined, Entry{Reason: ReasonDeclined, Code: p.DeclineCode, Event: "payment.declined"})
 }
 
-func (s *step) canceled(reason string) {
+func (s *step) canceled(reason Reason) {
 	s.release()
 	s.rest(time.Time{})
 	var moves []ledger.Transfer
@@ -430,7 +421,7 @@ func (s *step) canceled(reason string) {
 	if held, ok := s.p.heldAuthorization(); ok {
 		moves = append(moves, ledger.Release(s.transferID(), ledger.Voided, held))
 	}
-	s.to(CanceledS, reason, "payment.canceled", moves...)
+	s.to(Canceled, Entry{Reason: reason, Event: "payment.canceled", Transfers: moves})
 }
 
 // lost handles the loss of the worker that held the lease: nobody knows what it did. A worker
@@ -445,7 +436,7 @@ func (s *step) lost() {
 		} else {
 			s.rest(s.in.At)
 		}
-		s.to(Unknown, "the worker was lost on the way", "payment.unknown")
+		s.to(Unknown, Entry{Reason: ReasonWorkerLost, Event: "payment.unknown"})
 	}
 }
 
@@ -472,7 +463,7 @@ func (s *step) claim() {
 
 func (s *step) abandon() {
 	if s.p.Status == Created && !s.in.At.Before(s.p.LinkEndsAt) {
-		s.canceled("never submitted again")
+		s.canceled(ReasonAbandoned)
 	}
 }
 
@@ -484,4 +475,17 @@ func (s *step) lease(until time.Time) {
 // rest ends the lease and makes the status due at next (zero: never).
 func (s *step) rest(next time.Time) { s.p.Work = Work{NextAt: next} }
 
-func (s *step) amount(minor int64) money.Amount { return money.Of(minor, s.p.Amount.Currency) }
+// minor returns the input's amount in minor units, or all if it is zero. It fails with
+// amount_invalid if the amount is in another currency than the payment.
+func (s *step) minor(all int64) (int64, error) {
+	switch a := s.in.Amount; {
+	case a.Zero():
+		return all, nil
+	case a.Currency != s.p.Amount.Currency:
+		return 0, fault.Invalid("amount", "amount_invalid", "The amount must be in %s, the currency of the payment.", s.p.Amount.Currency)
+	default:
+		return a.Minor, nil
+	}
+}
+
+func (s *step) amount(minor int64) money.Amount { return s.p.sum(minor) }

@@ -58,15 +58,19 @@ type PayerObject struct {
 
 // EntryObject is one transition of the log.
 type EntryObject struct {
-	Seq             int64  `json:"seq"`
-	At              string `json:"at"`
-	From            Status `json:"from"`
-	To              Status `json:"to"`
-	Actor           string `json:"actor"`
-	Reason          string `json:"reason"`
-	IssuerReference string `json:"issuerReference,omitempty"`
-	Refund          string `json:"refund,omitempty"`
-	Hash            string `json:"hash"`
+	Seq             int64          `json:"seq"`
+	At              string         `json:"at"`
+	From            Status         `json:"from"`
+	To              Status         `json:"to"`
+	Actor           string         `json:"actor"`
+	Reason          Reason         `json:"reason"`
+	Code            string         `json:"code,omitempty"`
+	By              string         `json:"by,omitempty"`
+	Amount          string         `json:"amount,omitempty"`
+	Currency        money.Currency `json:"currency,omitempty"` // of Amount; after a mismatch maybe not the payment's
+	IssuerReference string         `json:"issuerReference,omitempty"`
+	Refund          string         `json:"refund,omitempty"`
+	Hash            string         `json:"hash"`
 }
 
 // RefundView is a refund as the API shows it.
@@ -87,8 +91,8 @@ type RefundView struct {
 func Object(p Payment) PaymentObject {
 	c := p.Amount.Currency
 	o := PaymentObject{ID: p.ID, Object: "payment", Link: p.Link, Amount: p.Amount.Decimal(), Currency: c,
-		CapturedAmount: money.Of(p.CapturedMinor, c).Decimal(), RefundedAmount: money.Of(p.RefundedMinor, c).Decimal(),
-		Refundable: money.Of(p.Undisputed(), c).Decimal(),
+		CapturedAmount: p.Captured().Decimal(), RefundedAmount: p.Refunded().Decimal(),
+		Refundable: p.Undisputed().Decimal(),
 		Status:     p.Status.Public(), ReviewReason: p.ReviewReason, Issuer: p.Issuer, Realm: p.Realm, Reference: p.Reference,
 		Metadata: p.Metadata, Mode: p.Mode, CreatedAt: link.FormatTime(p.CreatedAt), UpdatedAt: link.FormatTime(p.UpdatedAt),
 		Links: map[string]string{"self": "/api/payments/" + p.ID, "link": "/api/links/" + p.Link}}
@@ -112,8 +116,12 @@ func Object(p Payment) PaymentObject {
 func DetailObject(p Payment) PaymentObject {
 	o := Object(p)
 	for _, e := range p.Log {
-		o.Log = append(o.Log, EntryObject{Seq: e.Seq, At: link.FormatTime(e.At), From: e.From, To: e.To, Actor: e.Actor,
-			Reason: e.Reason, IssuerReference: e.IssuerReference, Refund: e.Refund, Hash: e.Hash})
+		line := EntryObject{Seq: e.Seq, At: link.FormatTime(e.At), From: e.From, To: e.To, Actor: e.Actor,
+			Reason: e.Reason, Code: e.Code, By: e.By, IssuerReference: e.IssuerReference, Refund: e.Refund, Hash: e.Hash}
+		if c := e.Amount.Currency; c != "" {
+			line.Amount, line.Currency = e.Amount.Decimal(), c
+		}
+		o.Log = append(o.Log, line)
 	}
 	o.Refunds = []RefundView{}
 	for _, r := range p.Refunds {

@@ -1,13 +1,16 @@
 package payment
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/ledger"
+	"github.com/paylink/paylink/internal/money"
 )
 
 // IssuerKey returns the reference of the current authorization at the issuer. No two
@@ -39,6 +42,12 @@ func (p Payment) openHold(want func(ledger.Transfer) bool) (found ledger.Transfe
 	return found, ok
 }
 
+// outcomeCode returns an outcome as a code.
+func outcomeCode(o issuer.Outcome) string { return strings.ReplaceAll(o.String(), " ", "_") }
+
+// answerCode returns the issuer's code or, if the answer has none, its outcome.
+func answerCode(a issuer.Answer) string { return cmp.Or(a.Code, outcomeCode(a.Outcome)) }
+
 func conflict(code, format string, args ...any) error {
 	return fault.New(fault.KindConflict, code, format, args...)
 }
@@ -49,15 +58,15 @@ func (s *step) captureAsked() error {
 		return err
 	}
 	if p.Status == Late && p.CapturedMinor > 0 { // accepting a late success
-		if s.in.Minor != 0 && s.in.Minor != p.CapturedMinor {
+		if minor, err := s.minor(p.CapturedMinor); err != nil || minor != p.CapturedMinor {
 			return fault.Invalid("amount", "amount_invalid", "The payment is captured already: it can only be accepted whole.")
 		}
-		s.settle(Succeeded, "accepted by the merchant")
+		s.settle(Succeeded, ReasonAccepted)
 		return nil
 	}
-	minor := s.in.Minor
-	if minor == 0 {
-		minor = p.AuthorizedMinor
+	minor, err := s.minor(p.AuthorizedMinor)
+	if err != nil {
+		return err
 	}
 	if minor < 0 || minor > p.AuthorizedMinor {
 		return fault.Invalid("amount", "amount_too_large", "At most the authorised %s can be captured.", s.amount(p.AuthorizedMinor))
@@ -70,7 +79,7 @@ func (s *step) startCapture(minor int64) {
 	s.p.Capturing = minor
 	s.p.Captures++
 	s.lease(s.in.At.Add(Lease))
-	s.to(Capturing, "capture of "+s.amount(minor).String(), "")
+	s.to(Capturing, Entry{Reason: ReasonCaptureRequested, Amount: s.amount(minor)})
 }
 
 func (s *step) captureAnswer() {
@@ -81,7 +90,7 @@ func (s *step) captureAnswer() {
 	switch a.Outcome {
 	case issuer.Approved:
 		if a.Amount != s.amount(p.Capturing) {
-			s.mismatch("the issuer captured " + a.Amount.String() + " instead of " + s.amount(p.Capturing).String())
+			s.mismatch()
 			return
 		}
 		p.CapturedMinor, p.Capturing = p.Capturing, 0
@@ -89,7 +98,7 @@ func (s *step) captureAnswer() {
 		if held, ok := p.heldAuthorization(); ok {
 			moves = append(moves, ledger.Post(s.transferID(), ledger.KindCapture, held, p.CapturedMinor))
 		}
-		s.settle(Succeeded, "captured", moves...)
+		s.settle(Succeeded, ReasonCaptured, moves...)
 	case issuer.Declined, issuer.NotSent, issuer.Reversed:
 		p.Capturing = 0
 		s.rest(s.in.At.Add(HoldLife))
@@ -97,7 +106,7 @@ func (s *step) captureAnswer() {
 		if p.Log[len(p.Log)-1].From == Late { // callers saw it as late, so an event reports the change
 			event = "payment.authorized"
 		}
-		s.to(Authorized, "not captured: "+a.Outcome.String()+" "+a.Code, event)
+		s.to(Authorized, Entry{Reason: ReasonCaptureFailed, Code: answerCode(a), Event: event})
 	default:
 		s.again()
 	}
@@ -107,14 +116,14 @@ func (s *step) voidAsked() error {
 	if err := s.p.CanVoid(); err != nil {
 		return err
 	}
-	s.startVoid("void asked by the " + s.in.Actor)
+	s.startVoid()
 	return nil
 }
 
-func (s *step) startVoid(reason string) {
+func (s *step) startVoid() {
 	s.p.VoidFrom = s.p.Status
 	s.lease(s.in.At.Add(Lease))
-	s.to(Voiding, reason, "")
+	s.to(Voiding, Entry{Reason: ReasonVoidRequested})
 }
 
 func (s *step) voidAnswer() {
@@ -124,7 +133,7 @@ func (s *step) voidAnswer() {
 	}
 	switch s.in.Answer.Outcome {
 	case issuer.Reversed:
-		s.canceled("voided")
+		s.canceled(ReasonVoided)
 	case issuer.Declined:
 		back := p.VoidFrom
 		p.VoidFrom = None
@@ -136,23 +145,23 @@ func (s *step) voidAnswer() {
 			next = s.in.At.Add(goneEvery)
 		}
 		s.rest(next)
-		s.to(back, "the issuer refused the void: "+s.in.Answer.Code, "")
+		s.to(back, Entry{Reason: ReasonVoidRefused, Code: answerCode(s.in.Answer)})
 		s.hold()
 	default: // also when proved not sent: the decision to void stands
 		s.again()
 	}
 }
 
-// Refundable returns what was captured and is neither refunded nor held for a refund, in minor
-// units. Undisputed subtracts what disputes claim.
-func (p Payment) Refundable() int64 {
+// Refundable returns what was captured and is neither refunded nor held for a refund. Undisputed
+// subtracts what disputes claim.
+func (p Payment) Refundable() money.Amount {
 	left := p.CapturedMinor - p.RefundedMinor
 	for _, r := range p.Refunds {
 		if r.Status == RefundPending {
 			left -= r.Minor
 		}
 	}
-	return left
+	return p.sum(left)
 }
 
 // RefundByID returns the refund with that id, and whether the payment has it.
@@ -174,16 +183,16 @@ func (s *step) refundAsked() error {
 	if _, ok := p.RefundByID(s.in.Refund); ok {
 		return nil // requested before, under the same id
 	}
-	left, free := p.Refundable(), p.Undisputed()
-	if seen := s.in.Refundable; seen != nil && *seen != free {
-		return conflict("refundable_amount_changed", "%s of this payment can be refunded now, not %s. Read the payment, and decide again.", s.amount(free), s.amount(*seen))
+	left, free := p.Refundable().Minor, p.Undisputed().Minor
+	if seen := s.in.Refundable; seen != nil && *seen != s.amount(free) {
+		return conflict("refundable_amount_changed", "%s of this payment can be refunded now, not %s. Read the payment, and decide again.", s.amount(free), *seen)
 	}
 	if err := p.CanRefund(); err != nil {
 		return err
 	}
-	minor := s.in.Minor
-	if minor == 0 {
-		minor = left
+	minor, err := s.minor(left)
+	if err != nil {
+		return err
 	}
 	switch {
 	case minor < 0 || minor > left:
@@ -194,23 +203,23 @@ func (s *step) refundAsked() error {
 		return fault.Invalid("by", "parameter_missing", "A refund of disputed money says who allows it.")
 	}
 
-	allowed, reason := "", "refund of "+s.amount(minor).String()
+	e := Entry{Reason: ReasonRefundRequested}
 	if minor > free {
-		allowed = s.in.By
-		reason += ", of which " + s.amount(minor-free).String() + " is disputed, allowed by " + allowed
+		e = Entry{Reason: ReasonDisputedRefundRequested, Amount: s.amount(minor - free), By: s.in.By}
 	}
-	s.addRefund(s.in.Refund, minor, s.in.At.Add(Lease), reason, allowed)
+	s.addRefund(s.in.Refund, minor, s.in.At.Add(Lease), e)
 	return nil
 }
 
-// addRefund holds the money of a refund. allowed names who allowed it although the money is
-// disputed.
-func (s *step) addRefund(id string, minor int64, due time.Time, reason, allowed string) {
+// addRefund holds the money of a refund and appends the entry. If the money is disputed, e.By is
+// who allowed the refund.
+func (s *step) addRefund(id string, minor int64, due time.Time, e Entry) {
 	p := &s.p
 	hold := ledger.HoldRefund(s.transferID(), p.Account, p.Issuer, s.amount(minor))
 	p.Refunds = append(p.Refunds, Refund{ID: id, Minor: minor, Status: RefundPending, CreatedAt: s.in.At, Hold: hold.ID, DueAt: due,
-		AllowedBy: allowed})
-	s.entry(Entry{To: p.Status, Reason: reason, Event: "refund.created", Refund: id, Transfers: []ledger.Transfer{hold}})
+		AllowedBy: e.By})
+	e.Event, e.Refund, e.Transfers = "refund.created", id, []ledger.Transfer{hold}
+	s.stay(e)
 }
 
 func (s *step) refundAnswer() {
@@ -233,7 +242,7 @@ func (s *step) refundAnswer() {
 	switch {
 	case a.Outcome == issuer.Approved && a.Amount != s.amount(r.Minor):
 		r.Code, r.DueAt = ReasonMismatch, time.Time{} // the money stays held, and a person decides
-		s.mismatch("the issuer refunded " + a.Amount.String() + " instead of " + s.amount(r.Minor).String() + " by " + r.ID)
+		s.mismatch()
 	case a.Outcome == issuer.Approved:
 		r.Status = RefundSucceeded
 		p.RefundedMinor += r.Minor
@@ -245,7 +254,7 @@ func (s *step) refundAnswer() {
 		case p.RefundedMinor == p.CapturedMinor:
 			to = Refunded
 		}
-		s.entry(Entry{To: to, Reason: "refunded", Event: "refund.succeeded", Refund: r.ID, IssuerReference: a.IssuerReference,
+		s.entry(Entry{To: to, Reason: ReasonRefunded, Event: "refund.succeeded", Refund: r.ID, IssuerReference: a.IssuerReference,
 			Transfers: []ledger.Transfer{ledger.Post(s.transferID(), ledger.KindRefund, hold, r.Minor)}})
 	case a.Outcome == issuer.Declined, a.Outcome == issuer.NotSent:
 		r.Status, r.Code = RefundFailed, a.Code
@@ -253,7 +262,7 @@ func (s *step) refundAnswer() {
 			r.Code = "not_sent"
 		}
 		s.endLease()
-		s.entry(Entry{To: p.Status, Reason: "refund failed: " + r.Code, Event: "refund.failed", Refund: r.ID,
+		s.stay(Entry{Reason: ReasonRefundFailed, Code: r.Code, Event: "refund.failed", Refund: r.ID,
 			Transfers: []ledger.Transfer{ledger.Release(s.transferID(), ledger.Voided, hold)}})
 	default: // unknown: the hold stays until a definite answer
 		wait := Schedule[min(r.Asked, len(Schedule)-1)]

@@ -34,7 +34,7 @@ const (
 	PartiallyRefunded Status = "partially_refunded"
 	Refunded          Status = "refunded"
 	Declined          Status = "declined"
-	CanceledS         Status = "canceled"
+	Canceled          Status = "canceled"
 	Late              Status = "late"
 	Review            Status = "review"
 )
@@ -99,6 +99,17 @@ type Payment struct {
 	// read; all stored times include it.
 	Ahead time.Duration `json:"-"`
 }
+
+// Authorized returns what the issuer authorized.
+func (p Payment) Authorized() money.Amount { return p.sum(p.AuthorizedMinor) }
+
+// Captured returns what was captured.
+func (p Payment) Captured() money.Amount { return p.sum(p.CapturedMinor) }
+
+// Refunded returns what was refunded.
+func (p Payment) Refunded() money.Amount { return p.sum(p.RefundedMinor) }
+
+func (p Payment) sum(minor int64) money.Amount { return money.Of(minor, p.Amount.Currency) }
 
 // At converts a real time to the payment's time.
 func (p Payment) At(now time.Time) time.Time { return now.Add(p.Ahead) }
@@ -169,14 +180,18 @@ type RefundInput struct {
 }
 
 // Entry is one transition in a payment's log, with the facts after it and the transfers that it
-// made. Hash covers the entry and the hash before it.
+// made. Reason says why it was made, and which of Code, By and Amount it has. Hash covers the
+// entry and the hash before it.
 type Entry struct {
 	Seq             int64             `json:"seq"`
 	At              time.Time         `json:"at"`
 	From            Status            `json:"from"`
 	To              Status            `json:"to"`
 	Actor           string            `json:"actor"`
-	Reason          string            `json:"reason"`
+	Reason          Reason            `json:"reason"`
+	Code            string            `json:"code,omitempty"`  // detail of the reason: the issuer's code, a dispute's reason, or what decided
+	By              string            `json:"by,omitempty"`    // id of the user, API key or rule that decided
+	Amount          money.Amount      `json:"amount,omitzero"` // the amount that the reason is about
 	IssuerReference string            `json:"issuerReference,omitempty"`
 	Event           string            `json:"event,omitempty"` // type of the event that reports it
 	Refund          string            `json:"refund,omitempty"`

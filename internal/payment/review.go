@@ -16,17 +16,6 @@ const (
 	eventReviewed = "fraud.reviewed"
 )
 
-// because names what decided, for the log.
-func (r Risk) because() string {
-	switch {
-	case r.Rule != "":
-		return "rule " + r.Rule
-	case r.Why != "":
-		return r.Why
-	}
-	return "default"
-}
-
 // holds reports whether the money may not be captured yet: the action is Hold, and nobody has
 // approved it.
 func (r Risk) holds() bool { return r.Action == Hold && r.Review != ReviewApproved }
@@ -37,8 +26,8 @@ func (s *step) blocked() {
 	s.p.DeclineCode, s.p.DeclineMessage = CodeBlocked, "The payment was blocked before the issuer was asked."
 	s.release()
 	s.p.Work = Work{}
-	s.to(Declined, "blocked by "+s.p.Risk.because(), "payment.declined")
-	s.entry(Entry{To: Declined, Reason: "flagged: blocked", Event: eventFlagged})
+	s.to(Declined, Entry{Reason: ReasonBlocked, Code: s.p.Risk.Why, By: s.p.Risk.Rule, Event: "payment.declined"})
+	s.stay(Entry{Reason: ReasonFlagged, Event: eventFlagged})
 }
 
 // hold opens the review of a success that is to be held. Money that is returned automatically
@@ -55,13 +44,9 @@ func (s *step) hold() {
 		if p.Risk.ReviewSeconds > 0 && p.CapturedMinor == 0 && until.Before(p.Work.NextAt) {
 			s.rest(until) // without a verdict it is voided then
 		}
-		s.entry(Entry{To: p.Status, Reason: "held for review by " + p.Risk.because(), Event: eventFlagged})
+		s.stay(Entry{Reason: ReasonHeldForReview, Code: p.Risk.Why, By: p.Risk.Rule, Event: eventFlagged})
 	default: // the late policy gives the money back
 	}
-}
-
-func (s *step) said(event, reason string) {
-	s.entry(Entry{To: s.p.Status, Reason: reason, Event: event})
 }
 
 // reviewed applies a person's verdict. A verdict is final, but an approved payment may still be
@@ -89,11 +74,11 @@ func (s *step) reviewed() error {
 	case s.in.Verdict == ReviewApproved:
 		return s.approvedInReview(uncaptured)
 	case uncaptured:
-		s.verdict("declined in review by " + s.in.By)
-		s.startVoid("void after the review")
+		s.verdict()
+		s.startVoid()
 		return nil
 	case s.in.Verdict == ReviewDeclined && p.Status == Voiding: // already requested
-		s.verdict("declined in review by " + s.in.By)
+		s.verdict()
 		return nil
 	case s.in.Verdict == ReviewDeclined:
 		return conflict("payment_not_voidable", "A payment that is %s cannot be declined; what was captured is refunded.", p.Status.Public())
@@ -125,7 +110,7 @@ func (s *step) approvedInReview(uncaptured bool) error {
 	if p.Status == Voiding {
 		return conflict("payment_not_capturable", "The payment is being voided.")
 	}
-	s.verdict("approved in review by " + s.in.By)
+	s.verdict()
 	switch {
 	case uncaptured && p.Capture == link.CaptureAutomatic:
 		s.startCapture(p.AuthorizedMinor)
@@ -137,7 +122,7 @@ func (s *step) approvedInReview(uncaptured bool) error {
 
 func (s *step) refundedInReview() error {
 	p := &s.p
-	left := p.Undisputed() // the dispute decides about the money it claims
+	left := p.Undisputed().Minor // the dispute decides about the money it claims
 	switch err := p.CanRefund(); {
 	case fault.Code(err) == "payment_not_refundable":
 		return conflict("payment_not_refundable", "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
@@ -146,19 +131,19 @@ func (s *step) refundedInReview() error {
 	case left == 0:
 		return s.claimed(0, "mark it as fraud instead")
 	}
-	s.verdict("refunded as fraud by " + s.in.By)
-	s.addRefund(s.in.Refund, left, s.in.At.Add(Lease), "refund of "+s.amount(left).String(), "")
+	s.verdict()
+	s.addRefund(s.in.Refund, left, s.in.At.Add(Lease), Entry{Reason: ReasonRefundRequested})
 	return nil
 }
 
 // verdict records the verdict. A refund as fraud labels the payment as fraud.
-func (s *step) verdict(reason string) {
+func (s *step) verdict() {
 	r := &s.p.Risk
 	r.Review, r.ReviewedAt, r.ReviewedBy = s.in.Verdict, s.in.At, s.in.By
 	if s.in.Verdict == ReviewRefunded {
 		r.Label, r.LabelledAt, r.LabelledBy = LabelFraud, s.in.At, s.in.By
 	}
-	s.said(eventReviewed, reason)
+	s.stay(Entry{Reason: verdictReasons[s.in.Verdict], By: s.in.By, Event: eventReviewed})
 }
 
 // marked sets or removes the label, in any status.
@@ -173,11 +158,10 @@ func (s *step) marked() error {
 		return nil
 	case s.in.Label == "":
 		r.Label, r.LabelledAt, r.LabelledBy = "", time.Time{}, ""
-		s.said(eventReviewed, "the label was taken back by "+s.in.By)
-		return nil
+	default:
+		r.Label, r.LabelledAt, r.LabelledBy = s.in.Label, s.in.At, s.in.By
 	}
-	r.Label, r.LabelledAt, r.LabelledBy = s.in.Label, s.in.At, s.in.By
-	s.said(eventReviewed, "marked as "+s.in.Label+" by "+s.in.By)
+	s.stay(Entry{Reason: labelReasons[s.in.Label], By: s.in.By, Event: eventReviewed})
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (p Payment) CanRefund() error {
 	switch {
 	case p.Status != Succeeded && p.Status != PartiallyRefunded && (p.Status != Late || p.CapturedMinor == 0):
 		return conflict("payment_not_refundable", "A payment that is %s cannot be refunded.", p.Status.Public())
-	case p.Refundable() <= 0:
+	case p.Refundable().Minor <= 0:
 		return conflict("payment_not_refundable", "Nothing is left to refund.")
 	case len(p.Refunds) >= MaxRefunds:
 		return conflict("too_many_refunds", "A payment has at most %d refunds.", MaxRefunds)

@@ -54,12 +54,15 @@ const (
 var specials = []payment.Status{heldOpen, heldLate, blockedOnce, sent, disputedPart, disputedAll, disputedLost, disputedWon, disputedTwo,
 	refunding4, refunding46, capturing4, reviewed4, retried}
 
+func eur(minor int64) money.Amount { return money.Of(minor, "EUR") }
+
 // refunding requests a refund beside a dispute, or with the expectation that seen is
 // refundable.
 func refunding(minor int64, allow bool, seen ...int64) payment.Input {
-	in := payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: "rfd_9", Minor: minor, AllowDisputed: allow, By: "usr_1"}
+	in := payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: "rfd_9", Amount: eur(minor), AllowDisputed: allow, By: "usr_1"}
 	if len(seen) > 0 {
-		in.Refundable = &seen[0]
+		free := eur(seen[0])
+		in.Refundable = &free
 	}
 	return in
 }
@@ -83,7 +86,7 @@ func disputing(state string) payment.Input {
 }
 
 func disputed(id, state string, minor int64) payment.Input {
-	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Minor: minor,
+	return payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id, Amount: eur(minor),
 		Dispute: payment.DisputeInput{Reference: id, State: state}}
 }
 
@@ -93,7 +96,7 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 	processing := drive(t, fresh(link.LateHold), begin)
 	authorized := drive(t, processing, answer(payment.Sync, issuer.Approved, false))
 	succeeded := drive(t, processing, answer(payment.Sync, issuer.Approved, true))
-	part := drive(t, succeeded, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_0", Minor: 400})
+	part := drive(t, succeeded, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_0", Amount: eur(400)})
 	refundOK := answer(payment.RefundAnswer, issuer.Approved, false)
 	refundOK.Refund, refundOK.Answer.Amount = "rfd_0", money.Of(400, "EUR")
 	part = drive(t, part, refundOK)
@@ -106,7 +109,7 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 	lateAuthorised.Answer.At = ends.Add(time.Second)
 	wrong := answer(payment.Sync, issuer.Approved, true)
 	wrong.Answer.Amount = money.Of(1001, "EUR")
-	one := drive(t, succeeded, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_1", Minor: 400})
+	one := drive(t, succeeded, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_1", Amount: eur(400)})
 	wrongRefund := answer(payment.RefundAnswer, issuer.Approved, false)
 	wrongRefund.Answer.Amount = money.Of(401, "EUR")
 	notSent := drive(t, processing, answer(payment.Sync, issuer.NotSent, false))
@@ -123,7 +126,7 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		payment.PartiallyRefunded: part,
 		payment.Refunded:          all,
 		payment.Declined:          drive(t, processing, answer(payment.Sync, issuer.Declined, false)),
-		payment.CanceledS: drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false),
+		payment.Canceled: drive(t, processing, answer(payment.Sync, issuer.Ambiguous, false),
 			answer(payment.Inquired, issuer.Reversed, false)),
 		payment.Late:   drive(t, processing, late),
 		lateHeld:       drive(t, processing, lateAuthorised),
@@ -137,8 +140,8 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 		disputedWon:    drive(t, succeeded, disputed("dsp_8", payment.DisputeWon, 0)),
 		disputedTwo:    drive(t, part, disputed("dsp_8", "", 200), disputed("dsp_9", payment.DisputeLost, 300)),
 		refunding4:     one,
-		refunding46:    drive(t, one, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_2", Minor: 600}),
-		capturing4:     drive(t, authorized, payment.Input{Kind: payment.CaptureAsked, Owner: "w1", Minor: 400}),
+		refunding46:    drive(t, one, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_2", Amount: eur(600)}),
+		capturing4:     drive(t, authorized, payment.Input{Kind: payment.CaptureAsked, Owner: "w1", Amount: eur(400)}),
 		reviewed4:      drive(t, one, wrongRefund),
 		retried:        drive(t, notSent, begin),
 		sent:           drive(t, fresh(link.LateHold), assessed(payment.Allow), answer(payment.Sync, issuer.Approved, true)),
@@ -146,7 +149,7 @@ func inStatus(t testing.TB) map[payment.Status]payment.Payment {
 }
 
 var order = []payment.Status{payment.None, payment.Created, payment.Processing, payment.RequiresAction, payment.Unknown, payment.Authorized,
-	payment.Capturing, payment.Voiding, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.CanceledS,
+	payment.Capturing, payment.Voiding, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.Canceled,
 	payment.Late, payment.Review}
 
 func everyInput() []payment.Input {
@@ -169,7 +172,7 @@ func everyInput() []payment.Input {
 		list = append(list, payment.Input{Kind: k, Actor: "merchant", Owner: "w2", Refund: "rfd_9", At: ends.Add(payment.HoldLife)})
 	}
 	for _, minor := range []int64{400, 1000, 1001, -1} {
-		list = append(list, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Owner: "w2", Minor: minor})
+		list = append(list, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Owner: "w2", Amount: eur(minor)})
 	}
 	for _, v := range []string{payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded} {
 		list = append(list, verdict(v))
@@ -222,18 +225,18 @@ func named(in payment.Input) string {
 		}
 		return name
 	case payment.CaptureAsked:
-		if in.Minor != 0 {
-			return in.Kind.String() + ": " + money.Of(in.Minor, "EUR").Decimal()
+		if !in.Amount.Zero() {
+			return in.Kind.String() + ": " + in.Amount.Decimal()
 		}
 	case payment.Reviewed:
 		return in.Kind.String() + ": " + in.Verdict
 	case payment.RefundAsked:
 		name := in.Kind.String()
-		if in.Minor != 0 {
-			name += ": " + money.Of(in.Minor, "EUR").Decimal()
+		if !in.Amount.Zero() {
+			name += ": " + in.Amount.Decimal()
 		}
 		if in.Refundable != nil {
-			name += ", seen " + money.Of(*in.Refundable, "EUR").Decimal()
+			name += ", seen " + in.Refundable.Decimal()
 		}
 		if in.AllowDisputed {
 			name += ", anyway"

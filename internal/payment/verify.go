@@ -33,8 +33,8 @@ func (p Payment) Verify() []string {
 	if p.Capturing > p.AuthorizedMinor {
 		say("I2", "capturing %d of %d", p.Capturing, p.AuthorizedMinor)
 	}
-	if p.RefundedMinor > p.CapturedMinor || p.Refundable() < 0 {
-		say("I3", "refunded %d (with holds %d) of %d", p.RefundedMinor, p.CapturedMinor-p.Refundable(), p.CapturedMinor)
+	if p.RefundedMinor > p.CapturedMinor || p.Refundable().Minor < 0 {
+		say("I3", "refunded %d (with holds %d) of %d", p.RefundedMinor, p.CapturedMinor-p.Refundable().Minor, p.CapturedMinor)
 	}
 	p.verifyWork(say)
 	p.verifyRisk(say)
@@ -56,7 +56,7 @@ func (p Payment) verifyLog(say report) (last Entry) {
 			say("I8", "entry %d leaves %q, but the payment was %q", e.Seq, e.From, last.To)
 		}
 		if e.Event == "" && e.From.Public() != e.To.Public() && e.To != Voiding && e.To != Capturing && e.From != Voiding && e.From != Capturing {
-			say("I12", "entry %d tells nobody", e.Seq)
+			say("I12", "entry %d changes the status without an event", e.Seq)
 		}
 		for _, t := range e.Transfers {
 			if err := sheet.Apply(p.Account, t); err != nil {
@@ -122,7 +122,7 @@ func (p Payment) verifyHolds(sheet *ledger.Sheet, say report) {
 	if funds := sheet.Funds[p.Amount.Currency]; funds != nil {
 		b = *funds
 	}
-	if b.Available.Minor != p.Refundable() || b.Available.Minor < 0 || b.Pending.Minor != authorized {
+	if b.Available.Minor != p.Refundable().Minor || b.Available.Minor < 0 || b.Pending.Minor != authorized {
 		say("I4", "the ledger says %s available and %s pending", b.Available, b.Pending)
 	}
 }
@@ -148,7 +148,7 @@ func (p Payment) canceledBefore() bool {
 		return false
 	}
 	for _, e := range p.Log {
-		if e.From == CanceledS && e.To == Review {
+		if e.From == Canceled && e.To == Review {
 			return true
 		}
 	}
@@ -176,7 +176,7 @@ func (p Payment) verifyWork(say report) {
 		if !due {
 			say("I11", "%s, and never due", p.Status)
 		}
-	case Declined, CanceledS, Succeeded, PartiallyRefunded, Refunded:
+	case Declined, Canceled, Succeeded, PartiallyRefunded, Refunded:
 		if !p.Work.NextAt.IsZero() {
 			say("I11", "%s, and due at %s", p.Status, p.Work.NextAt)
 		}

@@ -35,10 +35,16 @@ func TestStoredPaymentsVerify(t *testing.T) {
 		if broken := p.Verify(); len(broken) > 0 {
 			t.Errorf("%s: %v", name, broken)
 		}
+		for i, e := range DetailObject(p).Log {
+			if e.Reason != p.Log[i].Reason || e.Code+e.By+e.Amount != "" {
+				t.Errorf("%s: entry %d is shown as %+v", name, e.Seq, e)
+			}
+		}
 	}
 	// What makes them older: a lease that outlived its work, and an authorized amount
-	// that was released before the review.
-	if all["refunded by the sweep"].Work.Owner == "" || all["review after a void"].AuthorizedMinor == 0 {
+	// that was released before the review; and a reason that is a sentence.
+	if all["refunded by the sweep"].Work.Owner == "" || all["review after a void"].AuthorizedMinor == 0 ||
+		all["declined"].Log[2].Reason != "declined: insufficient_funds" {
 		t.Error("the stored payments are not those of the older version")
 	}
 }

@@ -58,9 +58,8 @@ type Statement struct {
 
 // Of returns the statement about a payment with its link, at the payment's last change.
 func Of(p payment.Payment, l link.Link) Statement {
-	c := p.Amount.Currency
 	s := Statement{Payment: p.ID, Link: p.Link, Form: l.Form, Payee: l.Payee, Status: string(p.Status.Public()), Amount: p.Amount,
-		Captured: money.Of(p.CapturedMinor, c), Refunded: money.Of(p.RefundedMinor, c), Reference: p.Reference, Mode: p.Mode,
+		Captured: p.Captured(), Refunded: p.Refunded(), Reference: p.Reference, Mode: p.Mode,
 		CreatedAt: p.CreatedAt.UTC().Truncate(time.Second), At: p.UpdatedAt.UTC().Truncate(time.Second), Audience: origin(l.RedirectURL)}
 	if s.Form = l.Form; s.Audience == "" && l.Shown != nil && len(l.Shown.Origins) == 1 {
 		s.Audience = l.Shown.Origins[0] // the one page that a form is on

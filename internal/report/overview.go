@@ -43,7 +43,7 @@ type Period struct {
 
 // Statuses are those under which a payment counts.
 var Statuses = [...]payment.Status{payment.Created, payment.RequiresAction, payment.Processing, payment.Unknown, payment.Authorized,
-	payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.CanceledS, payment.Late, payment.Review}
+	payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined, payment.Canceled, payment.Late, payment.Review}
 
 // Figures are sums over payments and links of one currency that were created in one period. They
 // can be added.

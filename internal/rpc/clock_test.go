@@ -56,7 +56,7 @@ func clockSuite(t *testing.T, b serviceSet) {
 	}
 	_, err = users.MoveClock(ctx, merchant.ClockMove{Account: account, Seconds: int64(link.DefaultLife/time.Second) + 60}, nil)
 	good(t, err)
-	if read, err = b.links.Get(ctx, account, link.Test, l.ID); err != nil || read.Status(time.Now()) != link.ExpiredS {
+	if read, err = b.links.Get(ctx, account, link.Test, l.ID); err != nil || read.Status(time.Now()) != link.Expired {
 		t.Errorf("a day later: %s, %v", read.Status(time.Now()), err)
 	}
 	if v, err := b.verifier.Verify(ctx, l.Token); err != nil || !v.Ours || !v.Expired {

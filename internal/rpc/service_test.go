@@ -309,7 +309,7 @@ func manualSuite(t *testing.T, b serviceSet, account merchant.Account) {
 		t.Errorf("voiding what was captured: %v", err)
 	}
 	p = pay("attempt-0000000004", "4242424242424242")
-	if voided, err := b.transactions.Void(ctx, account.ID, link.Test, p.ID, nil); err != nil || voided.Status != payment.CanceledS {
+	if voided, err := b.transactions.Void(ctx, account.ID, link.Test, p.ID, nil); err != nil || voided.Status != payment.Canceled {
 		t.Errorf("voided %+v %v", voided, err)
 	}
 	p = pay("attempt-0000000005", "4000000000006108") // the answer is lost

@@ -18,7 +18,7 @@ import (
 
 // settled lists the statuses in which nothing is in progress.
 var settled = []payment.Status{payment.Created, payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined,
-	payment.CanceledS, payment.Late, payment.Review}
+	payment.Canceled, payment.Late, payment.Review}
 
 func (s *sim) list(account string) []payment.Payment {
 	list, err := s.store.ListPayments(context.Background(), payment.Filter{Account: account, Mode: link.Test, Limit: 1_000_000})
@@ -140,7 +140,7 @@ func (s *sim) checkLinkEvents(l link.Link, events []stream.Event, payments []pay
 	late := slices.ContainsFunc(payments, func(p payment.Payment) bool {
 		return slices.ContainsFunc(p.Log, func(e payment.Entry) bool { return e.To == payment.Late })
 	})
-	status := map[string]string{link.EventCreated: link.Open, link.EventPaid: link.Paid, link.EventExpired: link.ExpiredS,
+	status := map[string]string{link.EventCreated: link.Open, link.EventPaid: link.Paid, link.EventExpired: link.Expired,
 		link.EventCanceled: link.Canceled}
 	expired := 0
 	for _, e := range events {
@@ -187,7 +187,7 @@ func (s *sim) checkLinks(links []link.Link, list []payment.Payment, events map[s
 				}
 			}
 			uses += min(approvals, 1)
-			if p.CapturedMinor > p.RefundedMinor && p.Refundable() > 0 {
+			if p.CapturedMinor > p.RefundedMinor && p.Refundable().Minor > 0 {
 				kept++
 			}
 		}
@@ -258,7 +258,7 @@ func (s *sim) compareBooks(list []payment.Payment, book map[string]*theirs) {
 				b = &theirs{}
 			}
 			ours := theirs{refunds: map[string]int64{}}
-			if try == p.Try && p.Status != payment.CanceledS {
+			if try == p.Try && p.Status != payment.Canceled {
 				ours.approved, ours.captured = p.AuthorizedMinor, p.CapturedMinor
 			} else if b.reversed == b.approved || b.approved == 0 {
 				ours.approved, ours.reversed = b.approved, b.reversed // either way, nothing is left

@@ -30,7 +30,7 @@ var access = []mutation{
 `,
 		[]string{"./internal/link"}},
 	{"T07", "an expired link is open", "internal/link/link.go",
-		`	case ExpiredS:
+		`	case Expired:
 		return fault`,
 		`	case "":
 		return fault`,

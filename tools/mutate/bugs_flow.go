@@ -39,7 +39,7 @@ var carriers = []mutation{
 		`if _, err = c.cfg.Payments.GetPayment(ctx, p.Account, p.ID); err != nil {`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestF20|TestF18"}},
 	{"C02", "an approval of what was given up is believed unasked", "internal/coordinator/coordinator.go",
-		`	case a.Outcome == issuer.Approved && givenUp(p.Status) && ok:
+		`	case a.Outcome == issuer.Approved && abandoned(p.Status) && ok:
 		return c.lookup(ctx, k, p.IssuerKey())
 `,
 		``,
@@ -67,12 +67,12 @@ var carriers = []mutation{
 	return err`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestResend"}},
 	{"C06", "what the issuer has never seen is not reversed", "internal/coordinator/sweep.go",
-		`if answer.Outcome == issuer.NotFound || given {`,
-		`if given {`,
+		`if answer.Outcome == issuer.NotFound || unanswered {`,
+		`if unanswered {`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestF2_|TestF7|TestEveryCard"}},
 	{"C07", "an unanswered challenge is never given up", "internal/coordinator/sweep.go",
-		`if answer.Outcome == issuer.NotFound || given {`,
-		`if answer.Outcome == issuer.NotFound || (given && false) {`,
+		`if answer.Outcome == issuer.NotFound || unanswered {`,
+		`if answer.Outcome == issuer.NotFound || (unanswered && false) {`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestChallenge|TestEveryCard"}},
 	{"C08", "a capture that the issuer has not seen is not made again", "internal/coordinator/sweep.go",
 		`	if answer.Outcome == issuer.NotFound {

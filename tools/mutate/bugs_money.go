@@ -171,7 +171,7 @@ var machine = []mutation{
 		`case false:`,
 		paymentSuite},
 	{"M63", "what the caller saw as refundable is not compared", "internal/payment/operations.go",
-		`seen != nil && *seen != free`,
+		`seen != nil && *seen != s.amount(free)`,
 		`seen != nil && false`,
 		paymentSuite},
 	{"M64", "a refused void leaves the payment voiding", "internal/payment/operations.go",

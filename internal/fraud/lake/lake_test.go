@@ -103,7 +103,7 @@ func object(t *testing.T, s *sqlstore.Store, paid, account string, n int) {
 func refund(t *testing.T, s *sqlstore.Store, p payment.Payment, minor int64, o issuer.Outcome) {
 	t.Helper()
 	name := id.New(id.Refund)
-	for _, in := range []payment.Input{{Kind: payment.RefundAsked, Refund: name, Minor: minor},
+	for _, in := range []payment.Input{{Kind: payment.RefundAsked, Refund: name, Amount: money.Of(minor, p.Amount.Currency)},
 		{Kind: payment.RefundAnswer, Refund: name, Answer: issuer.Answer{Outcome: o, Amount: money.Of(minor, p.Amount.Currency)}}} {
 		in.Change, in.At = id.New(id.Change), storetest.Epoch.Add(24*time.Hour) // the next day, so that there are two
 		c, err := payment.Next(p, in)

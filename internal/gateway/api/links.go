@@ -137,7 +137,7 @@ func (a *API) listLinks(q *request) (any, error) {
 	}
 
 	f := link.Filter{Account: q.caller.account, Mode: q.caller.mode, Before: after.ID, Limit: limit + 1, Now: a.Now()}
-	if f.Status, err = q.query.oneOf("status", link.Open, link.Paying, link.Paid, link.ExpiredS, link.Canceled); err != nil {
+	if f.Status, err = q.query.oneOf("status", link.Open, link.Paying, link.Paid, link.Expired, link.Canceled); err != nil {
 		return nil, err
 	}
 	if f.Realm, err = q.query.text("realm"); err != nil {

@@ -39,7 +39,7 @@ func page[S, T any](items []S, limit int, show func(S) T, at func(S) cursor) lis
 // publicStatuses are the statuses that callers see.
 var publicStatuses = []string{
 	string(payment.Created), string(payment.RequiresAction), string(payment.Processing), string(payment.Unknown),
-	string(payment.Authorized), string(payment.Succeeded), string(payment.Declined), string(payment.CanceledS),
+	string(payment.Authorized), string(payment.Succeeded), string(payment.Declined), string(payment.Canceled),
 	string(payment.Refunded), string(payment.PartiallyRefunded), string(payment.Late), string(payment.Review),
 }
 

@@ -90,7 +90,7 @@ func scenes(w *world) []scene {
 		{payment.Declined + "-blocked", func(p *payment.Payment) {
 			p.Status, p.DeclineCode, p.Risk.Action = payment.Declined, payment.CodeBlocked, payment.Block
 		}, nil, []string{"The payment was declined", "The card was declined", "Try another card"}},
-		{payment.CanceledS, nil, expired, []string{"The payment was canceled", "No money was taken", "could be paid until"}},
+		{payment.Canceled, nil, expired, []string{"The payment was canceled", "No money was taken", "could be paid until"}},
 		{payment.Late, nil, expired, []string{"came after the deadline"}},
 		{payment.Review, nil, paying, []string{"is being checked"}},
 	} {

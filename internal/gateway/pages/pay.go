@@ -60,7 +60,7 @@ func (p *Pages) truth(w http.ResponseWriter, r *http.Request, l link.Link, statu
 	state := l.Status(p.now())
 	if status == 0 {
 		status = http.StatusOK
-		if state == link.ExpiredS || state == link.Canceled {
+		if state == link.Expired || state == link.Canceled {
 			status = http.StatusGone
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func final(pay payment.Payment) bool {
 	switch pay.Status {
 	case payment.Succeeded, payment.PartiallyRefunded, payment.Refunded, payment.Declined,
-		payment.CanceledS, payment.Late, payment.Review:
+		payment.Canceled, payment.Late, payment.Review:
 		return true
 	case payment.Authorized:
 		return pay.Capture == link.CaptureManual || pay.Risk.Review == payment.ReviewOpen // the merchant decides
@@ -85,7 +85,7 @@ func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee s
 	case payment.Declined:
 		v.Tone, v.Headline = "bad", say.T("pay.declined")
 		v.Lead, v.Next = declineWords(say, publicDeclineCode(pay)), declineNext(say, publicDeclineCode(pay))
-	case payment.CanceledS:
+	case payment.Canceled:
 		v.Tone, v.Headline = "quiet", say.T("pay.canceled")
 		v.Lead = say.T("pay.canceled.lead")
 	case payment.Late:
@@ -103,7 +103,7 @@ func paymentWords(say *i18n.Printer, v *statusView, pay payment.Payment, payee s
 // payable reports whether the payer may try again after this payment.
 func payable(pay payment.Payment) bool {
 	switch pay.Status {
-	case payment.Created, payment.Declined, payment.CanceledS:
+	case payment.Created, payment.Declined, payment.Canceled:
 		return true
 	default:
 		return false
@@ -143,7 +143,7 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 	if l.Form != "" && own {
 		p.addFrameResult(r, &v, l, pay)
 	}
-	if (pay.Status == payment.Declined || pay.Status == payment.CanceledS) && own && host != "" {
+	if (pay.Status == payment.Declined || pay.Status == payment.Canceled) && own && host != "" {
 		v.Secondary = button{say.T("pay.return", "Host", host), webURL(l.RedirectURL)}
 	}
 
@@ -222,7 +222,7 @@ func (p *Pages) linkView(r *http.Request, l link.Link, state string, found *paym
 		v.Headline = say.T("pay.link.canceled")
 		v.Lead, v.Next = linkWords(say, l, state), say.T("pay.link.canceled.next", "Payee", l.Payee)
 		v.at(say.T("pay.row.canceled"), stampOf(r, l.CanceledAt))
-	case link.ExpiredS:
+	case link.Expired:
 		v.Headline = say.T("pay.link.expired")
 		v.Lead, v.Next = say.T("pay.link.expired.lead"), say.T("pay.link.expired.next", "Payee", l.Payee)
 		v.at(say.T("pay.row.expired"), stampOf(r, l.ExpiresAt))
@@ -253,7 +253,7 @@ func linkWords(say *i18n.Printer, l link.Link, state string) string {
 		return say.T("pay.link.paying.lead")
 	case link.Canceled:
 		return say.T("pay.link.canceled.lead", "Payee", l.Payee)
-	case link.ExpiredS:
+	case link.Expired:
 		return say.T("pay.link.expired.until", "At", l.ExpiresAt.UTC())
 	}
 	return ""

@@ -124,7 +124,7 @@ func (p *Pages) status(w http.ResponseWriter, r *http.Request) {
 func (p *Pages) conflictView(r *http.Request, l link.Link, f *fault.Error) statusView {
 	state := strings.TrimPrefix(f.Code, "link_")
 	switch state {
-	case link.Paid, link.Paying, link.Canceled, link.ExpiredS:
+	case link.Paid, link.Paying, link.Canceled, link.Expired:
 		return p.linkView(r, l, state, nil)
 	}
 

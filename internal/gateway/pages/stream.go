@@ -121,7 +121,7 @@ func (s *follower) over(pay payment.Payment, found bool) bool {
 		return final(pay)
 	}
 	switch s.l.Status(s.p.now()) {
-	case link.Paid, link.Canceled, link.ExpiredS:
+	case link.Paid, link.Canceled, link.Expired:
 		return true
 	}
 	return false

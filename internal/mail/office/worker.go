@@ -358,18 +358,17 @@ func (d *draft) payment(ctx context.Context) error {
 		return skipMissing(err)
 	}
 
-	c := p.Amount.Currency
 	if d.lang == "" {
 		d.lang = p.PayerLang
 	}
 	d.to, d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Payment = to, l.Payee, l.Description, p.Reference, p.ID
-	d.facts.Card, d.facts.Amount, d.facts.At = card(p), money.Of(p.CapturedMinor, c), p.CreatedAt
+	d.facts.Card, d.facts.Amount, d.facts.At = card(p), p.Captured(), p.CreatedAt
 	if d.m.Kind == mail.Refund {
 		r, ok := p.RefundByID(d.m.Data["refund"])
 		if !ok {
 			return unwanted("refund_unknown: the payment has no such refund")
 		}
-		d.facts.Amount, d.facts.At = money.Of(r.Minor, c), r.CreatedAt
+		d.facts.Amount, d.facts.At = money.Of(r.Minor, p.Amount.Currency), r.CreatedAt
 	}
 
 	// Signed on sending, so that the statement shows refunds that came in between.

@@ -149,7 +149,7 @@ func TestTheLargestPaymentFits(t *testing.T) {
 	step(payment.Input{Kind: payment.Sync, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, IssuerReference: noise(t, 64), At: noon}})
 	for range payment.MaxRefunds {
 		refund := id.New(id.Refund)
-		step(payment.Input{Kind: payment.RefundAsked, Refund: refund, Minor: 1})
+		step(payment.Input{Kind: payment.RefundAsked, Refund: refund, Amount: money.Of(1, p.Amount.Currency)})
 		step(payment.Input{Kind: payment.RefundAnswer, Refund: refund, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1, "EUR")}})
 	}
 	t.Logf("%d log entries, %d events: %d bytes of %d", len(p.Log), len(had.events), largest, maxItemBytes)

@@ -101,7 +101,7 @@ var linkStatus = map[string]string{
 	link.Paid:     "(max_uses > 0 AND uses >= max_uses)",
 	link.Canceled: "canceled_at > 0 AND NOT (max_uses > 0 AND uses >= max_uses)",
 	link.Paying:   "canceled_at = 0 AND max_uses > 0 AND uses < max_uses AND uses + reserved >= max_uses",
-	link.ExpiredS: "canceled_at = 0 AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at <= ?",
+	link.Expired:  "canceled_at = 0 AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at <= ?",
 	link.Open:     "canceled_at = 0 AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > ?",
 }
 
@@ -117,7 +117,7 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 
 	switch f.Status {
 	case "":
-	case link.ExpiredS, link.Open:
+	case link.Expired, link.Open:
 		w.Add(linkStatus[f.Status], sqldb.Micros(f.Now))
 	default:
 		w.Add(linkStatus[f.Status])

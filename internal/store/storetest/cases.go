@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -76,7 +77,7 @@ func linkFilters(t *testing.T, s suite) {
 	s.commit(t, Answered(t, s.commit(t, Begin(t, paid, attempt(1))), issuer.Approved))
 	for _, now := range []time.Time{Epoch, Epoch.Add(2 * time.Hour)} {
 		total := 0
-		for _, status := range []string{link.Open, link.Paying, link.Paid, link.ExpiredS, link.Canceled} {
+		for _, status := range []string{link.Open, link.Paying, link.Paid, link.Expired, link.Canceled} {
 			list, err := s.ListLinks(s.ctx, link.Filter{Account: s.account, Mode: link.Test, Status: status, Limit: 100, Now: now})
 			if err != nil {
 				t.Fatal(err)
@@ -458,7 +459,7 @@ func balances(t *testing.T, s suite) {
 		}
 	}
 	check(1250, 0)
-	p = s.commit(t, next(t, p, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_1", Minor: 250}))
+	p = s.commit(t, next(t, p, payment.Input{Kind: payment.RefundAsked, Refund: "rfd_1", Amount: money.Of(250, p.Amount.Currency)}))
 	check(1000, 0)
 	s.commit(t, next(t, p, payment.Input{Kind: payment.RefundAnswer, Refund: "rfd_1", Answer: issuer.Answer{Outcome: issuer.Declined}}))
 	check(1250, 0)
@@ -466,7 +467,7 @@ func balances(t *testing.T, s suite) {
 	held := next(t, begin, payment.Input{Kind: payment.Sync, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: begin.Amount, At: Epoch}})
 	s.commit(t, held)
 	check(1250, 1250)
-	capturing := s.commit(t, next(t, held.Payment, payment.Input{Kind: payment.CaptureAsked, Minor: 1000}))
+	capturing := s.commit(t, next(t, held.Payment, payment.Input{Kind: payment.CaptureAsked, Amount: money.Of(1000, held.Payment.Amount.Currency)}))
 	amount := begin.Amount
 	amount.Minor = 1000
 	s.commit(t, next(t, capturing, payment.Input{Kind: payment.CaptureAnswer, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: amount}}))
@@ -552,7 +553,7 @@ func contention(t *testing.T, s suite) {
 		wg.Go(func() {
 			q := p
 			for {
-				in := payment.Input{Kind: payment.RefundAsked, Refund: "rfd_" + attempt(i), Minor: 100, At: Epoch, Change: id.New(id.Change)}
+				in := payment.Input{Kind: payment.RefundAsked, Refund: "rfd_" + attempt(i), Amount: money.Of(100, p.Amount.Currency), At: Epoch, Change: id.New(id.Change)}
 				c, err := payment.Next(q, in)
 				if err != nil {
 					t.Error(err)
@@ -576,7 +577,7 @@ func contention(t *testing.T, s suite) {
 	}
 	wg.Wait()
 	q, err := s.GetPayment(s.ctx, s.account, p.ID)
-	if err != nil || held.Load() != 10 || q.Refundable() != 250 || len(q.Verify()) != 0 {
-		t.Fatalf("held %d, refundable %d, %v %v", held.Load(), q.Refundable(), q.Verify(), err)
+	if err != nil || held.Load() != 10 || q.Refundable().Minor != 250 || len(q.Verify()) != 0 {
+		t.Fatalf("held %d, refundable %d, %v %v", held.Load(), q.Refundable().Minor, q.Verify(), err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func (s suite) sweep(t *testing.T, now time.Time) {
 	t.Helper()
 	event := func(k link.Link) (stream.Event, error) {
-		if status := k.Status(now); status != link.ExpiredS || k.Reserved != 0 {
+		if status := k.Status(now); status != link.Expired || k.Reserved != 0 {
 			t.Errorf("%s is reported as expired, but it is %s with %d reserved uses", k.ID, status, k.Reserved)
 		}
 		e := event(k.Account, k.ID, link.EventExpired, 2)

@@ -108,7 +108,7 @@ func LargestPayment(t testing.TB, r *rand.Rand, l link.Link, url string, from []
 	step(payment.Input{Kind: payment.Marked, Actor: "merchant", Label: payment.LabelLegitimate, By: id.New(id.User)})
 	for range payment.MaxRefunds {
 		refund := id.New(id.Refund)
-		step(payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: refund, Minor: 1, Owner: "w", AllowDisputed: true, By: id.New(id.User)})
+		step(payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: refund, Amount: money.Of(1, p.Amount.Currency), Owner: "w", AllowDisputed: true, By: id.New(id.User)})
 		step(payment.Input{Kind: payment.RefundAnswer, Actor: "issuer", Refund: refund, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1, "EUR"), At: Epoch}})
 	}
 	return p

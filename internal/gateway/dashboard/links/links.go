@@ -51,7 +51,7 @@ var linkWords = map[string]struct{ key, tone string }{
 	link.Open:     {"links.status.open", "accent"},
 	link.Paying:   {"links.status.paying", "wait"},
 	link.Paid:     {"links.status.paid", "good"},
-	link.ExpiredS: {"links.status.expired", "quiet"},
+	link.Expired:  {"links.status.expired", "quiet"},
 	link.Canceled: {"links.status.canceled", "quiet"},
 }
 
@@ -150,7 +150,7 @@ func (d *Pages) listLinks(v *visit) error {
 // linkStatuses returns the statuses to filter by.
 func (v *visit) linkStatuses() []parts.Option {
 	out := []parts.Option{{Value: "", Text: v.Print.T("payments.all")}}
-	for _, s := range []string{link.Open, link.Paid, link.Paying, link.ExpiredS, link.Canceled} {
+	for _, s := range []string{link.Open, link.Paid, link.Paying, link.Expired, link.Canceled} {
 		out = append(out, parts.Option{Value: s, Text: v.Print.T(linkWords[s].key)})
 	}
 	return out

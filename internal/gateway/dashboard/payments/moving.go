@@ -114,7 +114,7 @@ func (v *visit) confirmRefund(wrong parts.Problems) error {
 	if err != nil {
 		return err
 	}
-	left, free := money.Of(p.Refundable(), p.Amount.Currency), money.Of(p.Undisputed(), p.Amount.Currency)
+	left, free := p.Refundable(), p.Undisputed()
 	sum, bad := v.typedSum(left)
 	if bad != nil || p.CanRefund() != nil {
 		return v.d.Desk.Ask(v.Visit, refundAsking, bad)
@@ -131,7 +131,7 @@ func (v *visit) confirmRefund(wrong parts.Problems) error {
 	if sum.Minor > free.Minor {
 		a.Hidden = append(a.Hidden, parts.Hidden{Name: fieldDisputed, Value: disputedToo})
 		a.OK.Text, a.OK.Kind = v.Print.T("payments.disputedOK"), "danger"
-		a.Head.Title = v.Print.T("payments.disputedSure", "Amount", sum, "Disputed", money.Of(p.Disputed(), sum.Currency))
+		a.Head.Title = v.Print.T("payments.disputedSure", "Amount", sum, "Disputed", p.Disputed())
 		a.Lead = v.Print.T("payments.disputedWhy")
 		a.Notes = append(a.Notes, v.Print.T("payments.disputedMost", "Amount", free))
 	}
@@ -172,7 +172,7 @@ func (v *visit) confirmCapture() error {
 	if p.CapturedMinor > 0 || p.CanCapture() != nil {
 		return v.d.Desk.Ask(v.Visit, captureAsking, nil)
 	}
-	all := money.Of(p.AuthorizedMinor, p.Amount.Currency)
+	all := p.Authorized()
 	sum, wrong := v.typedSum(all)
 	if wrong != nil {
 		return v.d.Desk.Ask(v.Visit, captureAsking, wrong)

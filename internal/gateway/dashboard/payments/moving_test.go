@@ -72,8 +72,8 @@ func TestF52RefundBesideDispute(t *testing.T) {
 	if got := w.Payment(p.ID); len(got.Refunds) != 0 {
 		t.Fatalf("refunded %d", got.RefundedMinor)
 	}
-	w.Post(at+"/refund", w.Sent(said, nil)).Has(t, "The refund was carried out.", "Refund asked despite the dispute:", "EUR 4.00 is disputed, allowed by usr_",
-		"€12.50 of this payment was already refunded.")
+	w.Post(at+"/refund", w.Sent(said, nil)).Has(t, "The refund was carried out.", "Refund asked despite the dispute:",
+		"of which €4.00 is disputed", "<code><bdi>usr_", "€12.50 of this payment was already refunded.")
 	// A dispute that opens between the page and the click.
 	p = w.Paid()
 	at = "/dashboard/test/payments/" + p.ID

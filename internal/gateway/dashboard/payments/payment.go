@@ -42,7 +42,10 @@ type paymentView struct {
 // paymentStep is an entry of the log as the page shows it.
 type paymentStep struct {
 	Text, Tone, Icon string
-	Actor, Reason    string
+	Actor            string
+	Reason           string
+	Detail           string // the code and the name that belong to the reason
+	English          bool   // the reason, in whatever language the page is
 	At               time.Time
 	Amount           money.Amount // no currency: none
 }
@@ -131,7 +134,7 @@ func (v *visit) explainStatus(p payment.Payment) string {
 		return v.Print.T("payments.why.review")
 	case payment.Declined:
 		return v.declineText(p.DeclineCode, p.DeclineMessage)
-	case payment.CanceledS:
+	case payment.Canceled:
 		return v.Print.T("payments.why.canceled")
 	default:
 		return ""
@@ -176,10 +179,10 @@ func (v *visit) paymentFacts(p payment.Payment, l link.Link) []parts.Fact {
 		out = append(out, parts.Fact{Label: v.Print.T(key), Value: value})
 	}
 	if p.CapturedMinor > 0 {
-		add("payments.captured", parts.Sum(money.Of(p.CapturedMinor, p.Amount.Currency)))
+		add("payments.captured", parts.Sum(p.Captured()))
 	}
 	if p.RefundedMinor > 0 {
-		add("payments.refunded", parts.Sum(money.Of(p.RefundedMinor, p.Amount.Currency)))
+		add("payments.refunded", parts.Sum(p.Refunded()))
 	}
 	if p.PayerName != "" {
 		add("payments.payer", parts.Text(p.PayerName))
@@ -218,7 +221,8 @@ func (v *visit) steps(p payment.Payment) []paymentStep {
 	var out []paymentStep
 	var before payment.Entry
 	for _, e := range p.Log {
-		s := paymentStep{At: e.At, Actor: v.actor(e.Actor), Reason: e.Reason}
+		s := paymentStep{At: e.At, Actor: v.actor(e.Actor)}
+		s.Reason, s.Detail, s.English = v.reason(e)
 		if strings.HasPrefix(e.Event, "fraud.") || strings.HasPrefix(e.Event, "dispute.") {
 			s.Text, s.Tone, s.Icon = v.d.Beside.Step(v.Visit, before, e)
 		} else {
@@ -287,7 +291,7 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 		return v.Print.T("payments.step.succeeded"), "good", "check"
 	case payment.Declined:
 		return v.Print.T("payments.step.declined"), "bad", "cross"
-	case payment.CanceledS:
+	case payment.Canceled:
 		return v.Print.T("payments.step.canceled"), "quiet", "cross"
 	case payment.Late:
 		return v.Print.T("payments.step.late"), "wait", "clock"
@@ -307,8 +311,8 @@ func refundAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	a := slip.NewAsking(v, p, "refund")
 	a.Head.Title, a.Lead = v.Print.T("payments.refundTitle"), v.Print.T("payments.refundLead")
 	a.OK = parts.Button{Text: v.Print.T("payments.refundOK"), Kind: "primary", Icon: "refund"}
-	a.Amount = slip.AmountField(v, v.Print.T("payments.refundAmount"), money.Of(p.Refundable(), p.Amount.Currency))
-	free := money.Of(p.Undisputed(), p.Amount.Currency)
+	a.Amount = slip.AmountField(v, v.Print.T("payments.refundAmount"), p.Refundable())
+	free := p.Undisputed()
 	a.Amount.Value = v.Print.Typed(free)
 	a.Hidden = []parts.Hidden{{Name: slip.FieldSeen, Value: free.Decimal()}}
 	return a, p.CanRefund() == nil
@@ -320,11 +324,11 @@ func captureAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	if p.CapturedMinor > 0 {
 		a.Head.Title, a.Lead = v.Print.T("payments.acceptTitle"), v.Print.T("payments.acceptLead")
 		a.OK.Text = v.Print.T("payments.accept")
-		a.Hidden = saidSum(money.Of(p.CapturedMinor, p.Amount.Currency))
+		a.Hidden = saidSum(p.Captured())
 		return a, p.CanCapture() == nil
 	}
 	a.Head.Title, a.Lead = v.Print.T("payments.captureTitle"), v.Print.T("payments.captureLead")
-	a.Amount = slip.AmountField(v, v.Print.T("payments.captureAmount"), money.Of(p.AuthorizedMinor, p.Amount.Currency))
+	a.Amount = slip.AmountField(v, v.Print.T("payments.captureAmount"), p.Authorized())
 	return a, p.CanCapture() == nil
 }
 

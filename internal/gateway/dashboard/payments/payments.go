@@ -143,7 +143,7 @@ func (v *visit) paymentTable(items found, a asked, since string) parts.Table {
 func (v *visit) statusOptions() []parts.Option {
 	out := []parts.Option{{Value: "", Text: v.Print.T("payments.all")}}
 	for _, s := range []payment.Status{payment.Succeeded, payment.Authorized, payment.Declined, payment.Refunded, payment.PartiallyRefunded, payment.Processing,
-		payment.RequiresAction, payment.Unknown, payment.Late, payment.Review, payment.CanceledS, payment.Created} {
+		payment.RequiresAction, payment.Unknown, payment.Late, payment.Review, payment.Canceled, payment.Created} {
 		out = append(out, parts.Option{Value: string(s), Text: slip.Badge(v.Visit, s).Text})
 	}
 	return out

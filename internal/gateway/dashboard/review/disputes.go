@@ -223,7 +223,7 @@ func (v *visit) disputePage(wrong parts.Problems) error {
 		reasons.Options = append(reasons.Options, parts.Option{Value: r.reason, Text: v.Print.T(r.key)})
 	}
 	// At most what was captured can be disputed, which is also the suggestion.
-	amount := slip.AmountField(v.Visit, v.Print.T("review.disputeAmount"), money.Of(p.CapturedMinor, p.Amount.Currency))
+	amount := slip.AmountField(v.Visit, v.Print.T("review.disputeAmount"), p.Captured())
 	f.Fields = []parts.Field{reasons, amount,
 		{ID: "reference", Label: v.Print.T("review.disputeReference"), Hint: v.Print.T("review.referenceHint"), Optional: true, Max: maxReference, Attrs: parts.Attr("autocomplete", "off")},
 		{ID: "evidenceDueAt", Label: v.Print.T("review.due"), Hint: v.Print.T("review.dueHint"), Optional: true, Type: "date"}}

@@ -18,7 +18,6 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/risk"
 	"github.com/paylink/paylink/internal/gateway/dashboard/slip"
 	"github.com/paylink/paylink/internal/idempotency"
-	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -352,7 +351,7 @@ func (v *visit) verdictButtons(p payment.Payment, from string) []parts.Button {
 // canRefundAsFraud reports whether the payment can be returned as fraud: it waits in
 // review, or something of it can be refunded that no dispute claims.
 func canRefundAsFraud(p payment.Payment) bool {
-	return p.Risk.Review == payment.ReviewOpen || (p.CanRefund() == nil && p.Undisputed() > 0)
+	return p.Risk.Review == payment.ReviewOpen || (p.CanRefund() == nil && p.Undisputed().Minor > 0)
 }
 
 // verdictAsking returns the page that asks before a verdict. If the reader came from the
@@ -394,10 +393,10 @@ func fraudAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	// A held payment is voided in whole. Of a captured one, only what no dispute claims is
 	// refunded.
 	if p.CapturedMinor > 0 {
-		lead = v.Print.T("review.refundLead", "Amount", money.Of(p.Undisputed(), p.Amount.Currency))
+		lead = v.Print.T("review.refundLead", "Amount", p.Undisputed())
 	}
 	a := verdictAsking(v, p, "fraud", v.Print.T("review.refundTitle"), lead, v.Print.T("review.refundOK"), "danger", "flag")
-	a.Hidden = []parts.Hidden{{Name: slip.FieldSeen, Value: money.Of(p.Undisputed(), p.Amount.Currency).Decimal()}}
+	a.Hidden = []parts.Hidden{{Name: slip.FieldSeen, Value: p.Undisputed().Decimal()}}
 	return a, canRefundAsFraud(p)
 }
 
@@ -475,7 +474,7 @@ func (v *visit) sumStands(id, verdict string) error {
 		return err // Review says so itself
 	}
 	// A held payment has no such sum, and one that was refunded as fraud is left to Review.
-	now := money.Of(p.Undisputed(), p.Amount.Currency)
+	now := p.Undisputed()
 	if p.CapturedMinor > 0 && p.Risk.Review != payment.ReviewRefunded && v.PostForm.Get(slip.FieldSeen) != now.Decimal() {
 		return fault.New(fault.KindConflict, "refundable_amount_changed", "The refundable amount is now %s. Read the payment and decide again.", now)
 	}

@@ -62,7 +62,7 @@ func TestReviewDeclinesAndRefunds(t *testing.T) {
 	p := w.Held(nil)
 	at := "/dashboard/test/payments/" + p.ID
 	w.Post(at+"/decline", url.Values{"attempt": {w.Attempt(w.Get(at + "/decline"))}}).Has(t, "The payment was declined.", "Canceled")
-	if got := w.Payment(p.ID); got.Status != payment.CanceledS || got.Risk.Review != payment.ReviewDeclined || got.CapturedMinor != 0 {
+	if got := w.Payment(p.ID); got.Status != payment.Canceled || got.Risk.Review != payment.ReviewDeclined || got.CapturedMinor != 0 {
 		t.Errorf("declined %+v", got)
 	}
 	paid := w.Paid() // never held

@@ -11,7 +11,6 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 	"github.com/paylink/paylink/internal/gateway/dashboard/slip"
-	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -63,7 +62,7 @@ func (v *visit) deskView(p payment.Payment) deskView {
 		d.Record = parts.Button{Text: v.Print.T("review.record"), Href: v.Path("payments", p.ID, "disputes"), Icon: "flag"}
 	}
 	if len(p.Disputes) > 0 && p.RefundedMinor > 0 {
-		d.Refunded = v.Print.T("review.disputeRefunded", "Amount", money.Of(p.RefundedMinor, p.Amount.Currency))
+		d.Refunded = v.Print.T("review.disputeRefunded", "Amount", p.Refunded())
 	}
 	d.Related, d.NoRelated = v.relatedTable(p)
 	return d

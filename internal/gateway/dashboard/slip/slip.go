@@ -28,7 +28,7 @@ var statusWords = map[payment.Status]struct{ key, tone string }{
 	payment.PartiallyRefunded: {"payments.status.partiallyRefunded", "accent"},
 	payment.Refunded:          {"payments.status.refunded", "quiet"},
 	payment.Declined:          {"payments.status.declined", "bad"},
-	payment.CanceledS:         {"payments.status.canceled", "quiet"},
+	payment.Canceled:          {"payments.status.canceled", "quiet"},
 	payment.Late:              {"payments.status.late", "wait"},
 	payment.Review:            {"payments.status.review", "bad"},
 }
