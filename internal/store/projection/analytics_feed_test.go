@@ -98,7 +98,7 @@ func lives(t testing.TB, account string, n int) []stream.Event {
 }
 
 // fed returns a valid analytics store, and a feed that contains the events.
-func fed(t *testing.T, url string, events []stream.Event) (*sqlstore.Store, *projection.Analytics, []stream.Event) {
+func fed(t *testing.T, url string, events []stream.Event) (*projection.Analytics, []stream.Event) {
 	t.Helper()
 	s := open(t, url)
 	a := openAnalytics(t, s, filepath.Join(t.TempDir(), "analytics.db"))
@@ -110,7 +110,7 @@ func fed(t *testing.T, url string, events []stream.Event) (*sqlstore.Store, *pro
 	if err != nil || len(placed) != len(events) {
 		t.Fatalf("%d of %d events, %v", len(placed), len(events), err)
 	}
-	return s, a, placed
+	return a, placed
 }
 
 // TestAnalyticsTwice checks that the same payments give the same rows and sums in one batch, a
@@ -122,7 +122,7 @@ func TestAnalyticsTwice(t *testing.T) {
 			random := rand.New(rand.NewPCG(3, 4))
 			account := id.New(id.Account)
 			events := lives(t, account, 40)
-			_, once, placed := fed(t, empty(t), events)
+			once, placed := fed(t, empty(t), events)
 			if err := once.Project(t.Context(), placed); err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +130,7 @@ func TestAnalyticsTwice(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, again, placed := fed(t, empty(t), events)
+			again, placed := fed(t, empty(t), events)
 			for at := 0; at < len(placed); {
 				n := min(1+random.IntN(7), len(placed)-at)
 				batch := slices.Clone(placed[at : at+n])

@@ -51,6 +51,7 @@ var (
 	// PresetYear is the last 365 days.
 	PresetYear = preset{"365", "overview.span.year", lastDays(365)}
 
+	// Presets are the periods that a page offers.
 	Presets = []preset{
 		presetToday,
 		{"yesterday", "overview.span.yesterday", func(t calendar.Day) (calendar.Day, calendar.Day) { return t.Add(-1), t.Add(-1) }},

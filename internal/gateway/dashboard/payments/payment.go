@@ -297,8 +297,9 @@ func (v *visit) stepWords(p payment.Payment, e payment.Entry) (words, tone, icon
 		return v.Print.T("payments.step.late"), "wait", "clock"
 	case payment.Review:
 		return v.Print.T("payments.step.review"), "bad", "flag"
+	default:
+		return slip.Badge(v.Visit, p.Status).Text, "quiet", "clock"
 	}
-	return slip.Badge(v.Visit, p.Status).Text, "quiet", "clock"
 }
 
 func (d *Pages) askRefund(v *visit) error { return v.d.Desk.Ask(v.Visit, refundAsking, nil) }
