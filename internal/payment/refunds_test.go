@@ -18,7 +18,7 @@ func captured(t *testing.T) payment.Payment {
 }
 
 func refund(id string, minor int64) payment.Input {
-	return payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: id, Minor: minor}
+	return payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: id, Amount: money.Of(minor, "EUR")}
 }
 
 func refunded(id string, minor int64) payment.Input {

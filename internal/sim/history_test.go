@@ -268,7 +268,7 @@ func (s *sim) change(h *history, client int, p payment.Payment) {
 			return p, p.CapturedMinor > 0, err
 		case "void":
 			p, err := s.c.Void(ctx, p.Account, p.Mode, p.ID, nil)
-			return p, p.Status == payment.CanceledS, err
+			return p, p.Status == payment.Canceled, err
 		}
 		p, r, err := s.c.Refund(ctx, p.Account, p.Mode, p.ID, payment.RefundInput{Amount: amount}, nil)
 		return p, r.Status == payment.RefundSucceeded, err
@@ -303,7 +303,7 @@ func (s *sim) read(h *history, client int, p payment.Payment) {
 			a.phase = "authorized"
 		case payment.Succeeded, payment.PartiallyRefunded, payment.Refunded:
 			a.phase = "captured"
-		case payment.CanceledS:
+		case payment.Canceled:
 			a.phase = "voided"
 		default:
 			s.broken(p, "a payment is %s", p.Status)

@@ -172,7 +172,7 @@ func described(c payment.Change) (text string) {
 		if from == "" {
 			from = "nothing"
 		}
-		text += from + " to " + string(e.To) + " (" + e.Reason + ")"
+		text += from + " to " + string(e.To) + " (" + string(e.Reason) + ")"
 	}
 	if text == "" {
 		return "lease or schedule only, due at " + clock(c.Payment.DueAt())
