@@ -154,7 +154,7 @@ func exported(ctx context.Context, from source) (total int64, err error) {
 	return total, err
 }
 
-// tell prints a line for each kind of object, sorted.
+// printCounts prints a line for each kind of object, sorted.
 func printCounts(out io.Writer, done string, counts archive.Counts) error {
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {
 		if _, err := fmt.Fprintf(out, "%s %d %s\n", done, counts[kind], kind); err != nil {

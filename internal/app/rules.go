@@ -247,7 +247,7 @@ func SetPolicy(ctx context.Context, cfg Config, mode string, change PolicyChange
 	})
 }
 
-// tellPolicy prints a policy as a sentence, followed by end.
+// printPolicy prints a policy as a sentence, followed by end.
 func printPolicy(out io.Writer, mode string, p rulebook.Policy, end string) error {
 	late, review := "blocked", "at the end of the hold"
 	if p.FailOpen {

@@ -177,7 +177,7 @@ func (l *Local) follow(ctx context.Context, m *memory, position int64, atEnd fun
 	}
 }
 
-// rest waits for d or until ctx ends.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

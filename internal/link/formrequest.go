@@ -235,7 +235,7 @@ func originOf(raw string) string {
 	return origin
 }
 
-// wish converts what a payer filled in into a link's request, and what the link's pages
+// linkRequest converts what a payer filled in into a link's request, and what the link's pages
 // show. A fault names the field of the form. Fields of the merchant's own become metadata,
 // the reference becomes the link's.
 func (f Form) linkRequest(r FormLinkRequest) (CreateRequest, Shown, error) {

@@ -91,7 +91,7 @@ func TestLearnsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestTestSetLeavesNoTrace checks that what happens after the training's end does not change the
+// TestTrainingSeesNoTest checks that what happens after the training's end does not change the
 // model, and that a protocol whose test begins too early is refused.
 func TestTrainingSeesNoTest(t *testing.T) {
 	s := sample{cards: 300, payees: 30, days: 58, seed: 2}

@@ -175,7 +175,7 @@ func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong p
 	return v.Render(status, p.Head.Title, formEditPage(p))
 }
 
-// formWish reads the page into a request to the service. The problems are amounts that
+// formRequest reads the page into a request to the service. The problems are amounts that
 // cannot be read; the service checks everything else.
 func (v *visit) formRequest(values url.Values) (r link.FormRequest, wrong parts.Problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }

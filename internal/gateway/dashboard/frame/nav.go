@@ -145,7 +145,7 @@ type failure struct {
 	Home                      parts.Button
 }
 
-// oops returns the page of an error. Internal and unavailable errors show the id of the
+// failure returns the page of an error. Internal and unavailable errors show the id of the
 // request, by which an operator finds them in the log.
 func (v *Visit) failure(p problem.Problem, k fault.Kind) failure {
 	o := failure{Lead: v.Explain(p.Code, p.Detail), Home: parts.Button{Text: v.Print.T("common.home"), Href: v.d.Base + "/dashboard", Kind: "primary"}}

@@ -10,7 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/merchant"
 )
 
-// doorRoutes returns sign-up, and the targets of links in emails. Such a link is opened by
+// signUpRoutes returns sign-up, and the targets of links in emails. Such a link is opened by
 // a GET, which changes nothing: programs that scan emails follow links, and would use the
 // token up.
 func (d *Pages) signUpRoutes() []frame.Route {
