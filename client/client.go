@@ -257,8 +257,13 @@ func (c *Client) try(ctx context.Context, k call, body []byte) error {
 		return nil
 	}
 	if err := json.Unmarshal(raw, k.out); err != nil {
-		return &Error{Status: resp.StatusCode, Code: "answer_invalid", Title: "Not an answer of paylink", RequestID: resp.Header.Get("Request-Id"),
-			Detail: fmt.Sprintf("%s %s: %v", k.method, k.path, err)}
+		return &Error{
+			Status:    resp.StatusCode,
+			Code:      "answer_invalid",
+			Title:     "Not an answer of paylink",
+			RequestID: resp.Header.Get("Request-Id"),
+			Detail:    fmt.Sprintf("%s %s: %v", k.method, k.path, err),
+		}
 	}
 	return nil
 }

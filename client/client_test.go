@@ -227,7 +227,14 @@ func TestStreamGoesOn(t *testing.T) {
 		}
 	}
 	var s script
-	c := s.start(t, stream("id: 4\n\n", event(5)), cut, problem(503, "too_many_streams"), stream(event(5), event(6)), problem(401, "api_key_revoked"))
+	c := s.start(
+		t,
+		stream("id: 4\n\n", event(5)),
+		cut,
+		problem(503, "too_many_streams"),
+		stream(event(5), event(6)),
+		problem(401, "api_key_revoked"),
+	)
 	var seqs []int64
 	var last error
 	broken := 0
@@ -359,7 +366,9 @@ func TestTheRest(t *testing.T) {
 	if _, err := c.Payments.Refund(ctx, ids[0], "1.00", client.RefundableAmount("7.00")); client.Code(err) != "refundable_amount_changed" {
 		t.Errorf("refunded although 6.00 is refundable: %v", err)
 	}
-	if r, err := c.Payments.Refund(ctx, ids[0], "1.00", client.RefundableAmount(captured.RefundableAmount), client.AllowDisputed()); err != nil || r.Amount != "1.00" {
+	if r, err := c.Payments.Refund(ctx, ids[0], "1.00", client.RefundableAmount(captured.RefundableAmount),
+		client.AllowDisputed()); err != nil ||
+		r.Amount != "1.00" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if r, err := c.Payments.Refund(ctx, ids[0], client.All); err != nil || r.Amount != "5.00" {
@@ -381,7 +390,10 @@ func TestTheRest(t *testing.T) {
 	if err != nil || len(issuers) == 0 || issuers[0].ID != "simulator" {
 		t.Errorf("%+v, %v", issuers, err)
 	}
-	k, err := user.Keys.Create(ctx, client.CreateKey{Name: "sdk", Mode: client.ModeTest, Scopes: []string{"balance:read"}, ExpiresAt: time.Now().Add(time.Hour)})
+	k, err := user.Keys.Create(
+		ctx,
+		client.CreateKey{Name: "sdk", Mode: client.ModeTest, Scopes: []string{"balance:read"}, ExpiresAt: time.Now().Add(time.Hour)},
+	)
 	must("create a key", err)
 	next, err := user.Keys.Rotate(ctx, k.ID, time.Minute)
 	must("rotate it", err)
@@ -401,7 +413,10 @@ func TestTheRest(t *testing.T) {
 	}
 	me, err := user.Users.Me(ctx)
 	must("me", err)
-	_, err = user.Users.SetPaymentMethods(ctx, []client.SetPaymentMethod{{Type: "card", Issuer: "simulator", Currencies: me.PaymentMethods[0].Currencies}})
+	_, err = user.Users.SetPaymentMethods(
+		ctx,
+		[]client.SetPaymentMethod{{Type: "card", Issuer: "simulator", Currencies: me.PaymentMethods[0].Currencies}},
+	)
 	must("set payment methods", err)
 	_, err = user.Payments.Balance(ctx, client.InMode(client.ModeLive))
 	must("balance in live mode", err)

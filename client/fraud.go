@@ -191,7 +191,12 @@ func (a *FraudAPI) CreateListEntry(ctx context.Context, e CreateFraudListEntry, 
 }
 
 // UpdateListEntry changes an entry.
-func (a *FraudAPI) UpdateListEntry(ctx context.Context, id string, e UpdateFraudListEntry, options ...CallOption) (out FraudListEntry, err error) {
+func (a *FraudAPI) UpdateListEntry(
+	ctx context.Context,
+	id string,
+	e UpdateFraudListEntry,
+	options ...CallOption,
+) (out FraudListEntry, err error) {
 	err = a.put(ctx, fraudListPath(id), e, &out, options)
 	return out, err
 }

@@ -49,7 +49,11 @@ func (a *LinksAPI) Cancel(ctx context.Context, id string, options ...CallOption)
 // QR returns the link's URL as a QR code, an SVG image.
 func (a *LinksAPI) QR(ctx context.Context, id string, options ...CallOption) ([]byte, error) {
 	var svg []byte
-	err := a.c.do(ctx, call{method: http.MethodGet, path: "/api/links/" + url.PathEscape(id) + "/qr.svg", accept: "image/svg+xml", out: &svg}, options)
+	err := a.c.do(
+		ctx,
+		call{method: http.MethodGet, path: "/api/links/" + url.PathEscape(id) + "/qr.svg", accept: "image/svg+xml", out: &svg},
+		options,
+	)
 	return svg, err
 }
 

@@ -199,14 +199,27 @@ func (f frauds) evaluate(_ context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "learned from %d transactions with %d frauds in %.1f s (features of all: %.1f s)\n", m.Payments, m.Frauds, time.Since(start).Seconds(), read.Seconds())
+	_, _ = fmt.Fprintf(
+		out,
+		"learned from %d transactions with %d frauds in %.1f s (features of all: %.1f s)\n",
+		m.Payments,
+		m.Frauds,
+		time.Since(start).Seconds(),
+		read.Seconds(),
+	)
 	frauds := 0
 	for _, is := range test.Fraud {
 		if is {
 			frauds++
 		}
 	}
-	_, _ = fmt.Fprintf(out, "tested on %d transactions with %d frauds, labels known after %s, cards with known fraud excluded\n\n", len(test.Rows), frauds, f.Evaluate.Delay)
+	_, _ = fmt.Fprintf(
+		out,
+		"tested on %d transactions with %d frauds, labels known after %s, cards with known fraud excluded\n\n",
+		len(test.Rows),
+		frauds,
+		f.Evaluate.Delay,
+	)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(w, "model\tAUC ROC\taverage precision\tcard precision@100")
 	for _, r := range score.Evaluate(m, test) {

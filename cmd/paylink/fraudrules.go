@@ -103,7 +103,12 @@ func (r ruleCommands) dispatch(ctx context.Context, command string, out io.Write
 		return app.ListRules(ctx, r.List.config(), r.List.Mode, out)
 	case "fraud rules put":
 		p := r.Put
-		return app.PutRule(ctx, p.config(), rulebook.Rule{ID: p.ID, Mode: p.Mode, Name: p.Name, Action: payment.Action(p.Action), When: p.When, State: p.State}, out)
+		return app.PutRule(
+			ctx,
+			p.config(),
+			rulebook.Rule{ID: p.ID, Mode: p.Mode, Name: p.Name, Action: payment.Action(p.Action), When: p.When, State: p.State},
+			out,
+		)
 	case "fraud rules versions <id>":
 		return app.RuleVersions(ctx, r.Versions.config(), r.Versions.Mode, r.Versions.ID, out)
 	case "fraud rules delete <id>":
@@ -124,7 +129,13 @@ func (l fraudListCommands) dispatch(ctx context.Context, command string, out io.
 				return fmt.Errorf("--expires: %w", err)
 			}
 		}
-		return app.AddEntry(ctx, a.config(), rulebook.Entry{Mode: a.Mode, Kind: rulebook.Kind(a.Kind), Action: payment.Action(a.Action), Value: a.Value, Note: a.Note}, life, out)
+		return app.AddEntry(
+			ctx,
+			a.config(),
+			rulebook.Entry{Mode: a.Mode, Kind: rulebook.Kind(a.Kind), Action: payment.Action(a.Action), Value: a.Value, Note: a.Note},
+			life,
+			out,
+		)
 	case "fraud lists delete <id>":
 		return app.DeleteEntry(ctx, l.Delete.config(), l.Delete.Mode, l.Delete.ID, out)
 	}

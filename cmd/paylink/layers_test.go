@@ -18,7 +18,19 @@ const modulePath = "github.com/paylink/paylink"
 // layerRows is the ordered list of the design: a package imports only from rows above its own. A
 // package that is not listed fails the test.
 var layerRows = [][]string{
-	{"internal/money", "internal/id", "internal/fault", "internal/keyring", "internal/obs", "internal/idempotency", "internal/progress", "internal/testclock", "internal/spelling", "internal/postgres", "docs/api"},
+	{
+		"internal/money",
+		"internal/id",
+		"internal/fault",
+		"internal/keyring",
+		"internal/obs",
+		"internal/idempotency",
+		"internal/progress",
+		"internal/testclock",
+		"internal/spelling",
+		"internal/postgres",
+		"docs/api",
+	},
 	{"internal/site"},
 	{"internal/calendar", "internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud/score", "internal/fraud/shield"},
 	{"internal/stream", "internal/mail", "internal/fraud/rule"},
@@ -43,8 +55,10 @@ var layerRows = [][]string{
 	{"internal/gateway/dashboard/frame"},
 	{"internal/gateway/dashboard/slip", "internal/gateway/dashboard/risk"},
 	{
-		"internal/gateway/dashboard/overview", "internal/gateway/dashboard/payments", "internal/gateway/dashboard/review", "internal/gateway/dashboard/links", "internal/gateway/dashboard/forms",
-		"internal/gateway/dashboard/protection", "internal/gateway/dashboard/rules", "internal/gateway/dashboard/webhooks", "internal/gateway/dashboard/keys", "internal/gateway/dashboard/account", "internal/gateway/dashboard/signin",
+		"internal/gateway/dashboard/overview", "internal/gateway/dashboard/payments", "internal/gateway/dashboard/review",
+		"internal/gateway/dashboard/links", "internal/gateway/dashboard/forms",
+		"internal/gateway/dashboard/protection", "internal/gateway/dashboard/rules", "internal/gateway/dashboard/webhooks",
+		"internal/gateway/dashboard/keys", "internal/gateway/dashboard/account", "internal/gateway/dashboard/signin",
 	},
 	{"internal/gateway/dashboard"},
 	{"internal/gateway"},
@@ -53,8 +67,26 @@ var layerRows = [][]string{
 }
 
 // testOnlyPackages may import any package, and no package may import them.
-var testOnlyPackages = []string{"internal/await", "internal/store/storetest", "internal/store/sqltest", "internal/store/pgtest", "internal/store/dynamotest", "internal/mail/mailtest", "internal/issuer/issuertest", "internal/sim", "internal/gateway/api/apitest", "internal/gateway/dashboard/desktest", "cmd/paylink/bench",
-	"e2e/harness", "e2e/story", "e2e/crash", "e2e/split", "e2e/pages", "e2e/cli", "tools/mutate"}
+var testOnlyPackages = []string{
+	"internal/await",
+	"internal/store/storetest",
+	"internal/store/sqltest",
+	"internal/store/pgtest",
+	"internal/store/dynamotest",
+	"internal/mail/mailtest",
+	"internal/issuer/issuertest",
+	"internal/sim",
+	"internal/gateway/api/apitest",
+	"internal/gateway/dashboard/desktest",
+	"cmd/paylink/bench",
+	"e2e/harness",
+	"e2e/story",
+	"e2e/crash",
+	"e2e/split",
+	"e2e/pages",
+	"e2e/cli",
+	"tools/mutate",
+}
 
 // firstHTTPRow is the first package of the first row that may know net/http.
 const firstHTTPRow = "internal/gateway/problem"
@@ -64,7 +96,13 @@ var sqlPackages = map[string]bool{"internal/postgres": true, "internal/store/sql
 	"internal/store/sqlstore": true, "internal/store/projection": true, "internal/notify/webhook": true}
 
 // sqlImports are the import paths for SQL.
-var sqlImports = []string{"database/sql", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/riverqueue/river/riverdriver", "github.com/jackc/pgx"}
+var sqlImports = []string{
+	"database/sql",
+	"modernc.org/sqlite",
+	"github.com/pressly/goose",
+	"github.com/riverqueue/river/riverdriver",
+	"github.com/jackc/pgx",
+}
 
 // awsImports are the import paths for AWS. awsPackages may use them: the store in DynamoDB, and
 // the lake, whose files may be in S3-compatible storage.

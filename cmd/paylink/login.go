@@ -13,7 +13,20 @@ import (
 )
 
 // cliScopes are the scopes that the commands need.
-var cliScopes = []string{"links:read", "links:write", "payments:read", "payments:write", "webhooks:read", "webhooks:write", "events:read", "balance:read", "forms:read", "forms:write", "fraud:read", "fraud:write"}
+var cliScopes = []string{
+	"links:read",
+	"links:write",
+	"payments:read",
+	"payments:write",
+	"webhooks:read",
+	"webhooks:write",
+	"events:read",
+	"balance:read",
+	"forms:read",
+	"forms:write",
+	"fraud:read",
+	"fraud:write",
+}
 
 // login saves a key for the commands that call a server: the given one, or one that it creates
 // after signing the user in.
@@ -51,7 +64,13 @@ func (l *login) call(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]string{"profile": l.Profile, "url": c.url, "file": path}, "saved the profile %s for %s in %s", l.Profile, c.url, path)
+	return c.print(
+		map[string]string{"profile": l.Profile, "url": c.url, "file": path},
+		"saved the profile %s for %s in %s",
+		l.Profile,
+		c.url,
+		path,
+	)
 }
 
 func loopback(address string) bool {

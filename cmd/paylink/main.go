@@ -58,11 +58,35 @@ type serving struct {
 }
 
 func (s serving) config() app.Config {
-	c := app.Config{Targets: s.Target, DataDir: s.Data, KeysDir: s.KeysDir, Listen: s.Listen, AdminListen: s.AdminListen, PublicURL: s.PublicURL, HSTS: s.HSTS,
-		Store: s.Store, PaymentsStore: s.PaymentsStore, InternalListen: s.InternalListen, InternalSecretFile: s.InternalSecretFile,
-		InternalTLS: s.InternalTLS, Demo: s.Demo, AllowPrivateWebhooks: s.AllowPrivateWebhooks, SignUp: s.SignUp, LogLevel: s.LogLevel,
-		MailURL: s.MailURL, MailFrom: s.MailFrom, Limits: s.Limit, LimitStore: s.LimitStore, TrustedProxies: s.TrustedProxies, CountryHeader: s.CountryHeader, Shield: s.Shield,
-		Lake: s.Lake, LakeAge: s.LakeAge, FraudOff: s.Fraud == "off", FraudBudget: s.FraudBudget}
+	c := app.Config{
+		Targets:              s.Target,
+		DataDir:              s.Data,
+		KeysDir:              s.KeysDir,
+		Listen:               s.Listen,
+		AdminListen:          s.AdminListen,
+		PublicURL:            s.PublicURL,
+		HSTS:                 s.HSTS,
+		Store:                s.Store,
+		PaymentsStore:        s.PaymentsStore,
+		InternalListen:       s.InternalListen,
+		InternalSecretFile:   s.InternalSecretFile,
+		InternalTLS:          s.InternalTLS,
+		Demo:                 s.Demo,
+		AllowPrivateWebhooks: s.AllowPrivateWebhooks,
+		SignUp:               s.SignUp,
+		LogLevel:             s.LogLevel,
+		MailURL:              s.MailURL,
+		MailFrom:             s.MailFrom,
+		Limits:               s.Limit,
+		LimitStore:           s.LimitStore,
+		TrustedProxies:       s.TrustedProxies,
+		CountryHeader:        s.CountryHeader,
+		Shield:               s.Shield,
+		Lake:                 s.Lake,
+		LakeAge:              s.LakeAge,
+		FraudOff:             s.Fraud == "off",
+		FraudBudget:          s.FraudBudget,
+	}
 	for name, urls := range s.Service {
 		if c.Services == nil {
 			c.Services = map[string][]string{}
@@ -73,7 +97,15 @@ func (s serving) config() app.Config {
 }
 
 func (s stores) config() app.Config {
-	return app.Config{Targets: []string{"all"}, DataDir: s.Data, KeysDir: s.KeysDir, Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Store: s.Store, PaymentsStore: s.PaymentsStore}
+	return app.Config{
+		Targets:       []string{"all"},
+		DataDir:       s.Data,
+		KeysDir:       s.KeysDir,
+		Listen:        "127.0.0.1:0",
+		AdminListen:   "127.0.0.1:0",
+		Store:         s.Store,
+		PaymentsStore: s.PaymentsStore,
+	}
 }
 
 type commands struct {

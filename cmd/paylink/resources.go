@@ -49,8 +49,19 @@ type createLink struct {
 }
 
 func (l *createLink) call(ctx context.Context, c *console) error {
-	request := client.CreateLink{Amount: l.Amount, MaxAmount: l.MaxAmount, MinAmount: l.MinAmount, Currency: l.Currency, Description: l.Description,
-		Reference: l.Reference, Realm: l.Realm, Capture: l.Capture, RedirectURL: l.RedirectURL, Metadata: l.Metadata, MaxUses: client.Uses(l.Uses)}
+	request := client.CreateLink{
+		Amount:      l.Amount,
+		MaxAmount:   l.MaxAmount,
+		MinAmount:   l.MinAmount,
+		Currency:    l.Currency,
+		Description: l.Description,
+		Reference:   l.Reference,
+		Realm:       l.Realm,
+		Capture:     l.Capture,
+		RedirectURL: l.RedirectURL,
+		Metadata:    l.Metadata,
+		MaxUses:     client.Uses(l.Uses),
+	}
 	if l.Uses == 0 {
 		request.MaxUses = client.Unlimited
 	}
@@ -185,7 +196,17 @@ func (c *console) paymentLine(p client.Payment) error {
 	if p.Decline != nil {
 		why = p.Decline.Code
 	}
-	return c.print(p, "%-19s  %-30s  %-18s  %14s  %-16s  %-19s  %s", stamp(p.UpdatedAt), p.ID, p.Status, money(p.Amount, p.Currency), printable(card), risk(p.Risk), printable(why))
+	return c.print(
+		p,
+		"%-19s  %-30s  %-18s  %14s  %-16s  %-19s  %s",
+		stamp(p.UpdatedAt),
+		p.ID,
+		p.Status,
+		money(p.Amount, p.Currency),
+		printable(card),
+		risk(p.Risk),
+		printable(why),
+	)
 }
 
 // risk returns a payment's score, if a model scored it, and the decision, or the state of the
@@ -239,7 +260,8 @@ func (c *console) riskLines(p client.Payment) error {
 
 func (l *listPayments) call(ctx context.Context, c *console) error {
 	if !c.json {
-		if err := c.print(nil, "%-19s  %-30s  %-18s  %14s  %-16s  %-19s  %s", "AT", "ID", "STATUS", "AMOUNT", "CARD", "RISK", "REFERENCE"); err != nil {
+		if err := c.print(nil, "%-19s  %-30s  %-18s  %14s  %-16s  %-19s  %s", "AT", "ID", "STATUS", "AMOUNT", "CARD", "RISK",
+			"REFERENCE"); err != nil {
 			return err
 		}
 	}

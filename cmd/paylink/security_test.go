@@ -17,7 +17,8 @@ import (
 // impersonal lists the fields of a stored payment that contain nothing about the payer or the
 // card. Every other field must be in SECURITY.md.
 var impersonal = []string{
-	"id", "account", "mode", "link", "attempt", "issuer", "amount", "capture", "latePolicy", "linkEndsAt", "linkUses", "createdAt", "updatedAt",
+	"id", "account", "mode", "link", "attempt", "issuer", "amount", "capture", "latePolicy", "linkEndsAt", "linkUses", "createdAt",
+	"updatedAt",
 	"status", "voidFrom", "try", "reviewReason", "captures", "authorizedMinor", "capturedMinor", "refundedMinor", "useReserved",
 	"disputes", "capturing", "refunds", "log", "work", "lastChange",
 	"risk.action", "risk.challenge", "risk.why", "risk.rule", "risk.version", "risk.shadow", "risk.score", "risk.basis", "risk.model",

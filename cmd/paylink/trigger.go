@@ -37,7 +37,10 @@ type happening struct {
 
 // causes maps every event type that can be caused.
 var causes = map[string]happening{
-	"link.created":  {"creates a link", func(t *trigger, ctx context.Context, c *console) (string, error) { return linkID(t.link(ctx, c, nil)) }},
+	"link.created": {
+		"creates a link",
+		func(t *trigger, ctx context.Context, c *console) (string, error) { return linkID(t.link(ctx, c, nil)) },
+	},
 	"link.paid":     {"pays a link", paidLink},
 	"link.canceled": {"cancels a link", canceledLink},
 	"link.expired":  {"creates a link that expires in a minute, and advances the test clock past it", expiredLink},
@@ -238,14 +241,20 @@ func disabledEndpoint(t *trigger, ctx context.Context, c *console) (string, erro
 		if err != nil {
 			return "", err
 		}
-		gone := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })}
+		gone := &http.Server{
+			ReadHeaderTimeout: 5 * time.Second,
+			Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }),
+		}
 		go func() { _ = gone.Serve(on) }() // ends with Close
 		context.AfterFunc(ctx, func() { _ = gone.Close() })
 		url = "http://" + on.Addr().String()
 	}
 	e, err := c.Endpoints.Create(ctx, client.CreateEndpoint{URL: url, Events: []string{"link.created"}})
 	if client.Code(err) != "" && t.EndpointURL == "" {
-		return "", fmt.Errorf("%w; this requires a server with --allow-private-webhooks on this machine, or --endpoint-url of a URL that answers 410", err)
+		return "", fmt.Errorf(
+			"%w; this requires a server with --allow-private-webhooks on this machine, or --endpoint-url of a URL that answers 410",
+			err,
+		)
 	}
 	if err != nil {
 		return "", err

@@ -40,8 +40,11 @@ func reviewed(t *trigger, ctx context.Context, c *console) (string, error) {
 // listed pays as a payer on a list for an action, until the list decides.
 func (t *trigger) listed(ctx context.Context, c *console, action string) (string, error) {
 	email := "trigger-" + strings.ToLower(rand.Text()) + "@paylink.example"
-	entry, err := c.Fraud.CreateListEntry(ctx, client.CreateFraudListEntry{Kind: "email", Value: email, Action: action, Note: "paylink trigger " + t.Event,
-		ExpiresAt: time.Now().Add(listedFor)})
+	entry, err := c.Fraud.CreateListEntry(
+		ctx,
+		client.CreateFraudListEntry{Kind: "email", Value: email, Action: action, Note: "paylink trigger " + t.Event,
+			ExpiresAt: time.Now().Add(listedFor)},
+	)
 	if err != nil {
 		return "", err
 	}
@@ -68,7 +71,9 @@ func (t *trigger) listed(ctx context.Context, c *console, action string) (string
 			return "", context.Cause(ctx)
 		}
 	}
-	return "", errors.New("the payment was not stopped although its email address is on a list: a list or rule of the account allows it, or the server runs with --fraud off")
+	return "", errors.New(
+		"the payment was not stopped although its email address is on a list: a list or rule of the account allows it, or the server runs with --fraud off",
+	)
 }
 
 // payAs pays a new link with an email address, and returns the payment.
@@ -96,7 +101,11 @@ func disputed(state string) func(*trigger, context.Context, *console) (string, e
 		if err != nil {
 			return "", err
 		}
-		d, err := c.Disputes.Open(ctx, id, client.OpenDispute{Reason: "fraudulent", Reference: "trigger", EvidenceDueAt: time.Now().Add(7 * 24 * time.Hour)})
+		d, err := c.Disputes.Open(
+			ctx,
+			id,
+			client.OpenDispute{Reason: "fraudulent", Reference: "trigger", EvidenceDueAt: time.Now().Add(7 * 24 * time.Hour)},
+		)
 		if err != nil || state == "" {
 			return id, err
 		}

@@ -54,7 +54,8 @@ func (r *redeliver) call(ctx context.Context, c *console) error {
 		c.say("%s continues in the background; paylink webhooks cancel %s %s stops it", bulk.ID, r.Endpoint, bulk.ID)
 		return err
 	}
-	if err := c.print(bulk, "%s %s: %d of %d sent again, %d of them successfully", bulk.ID, bulk.Status, bulk.Succeeded+bulk.Failed, bulk.Total, bulk.Succeeded); err != nil {
+	if err := c.print(bulk, "%s %s: %d of %d sent again, %d of them successfully", bulk.ID, bulk.Status, bulk.Succeeded+bulk.Failed,
+		bulk.Total, bulk.Succeeded); err != nil {
 		return err
 	}
 	if bulk.Status == "stopped" {

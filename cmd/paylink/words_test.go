@@ -136,7 +136,9 @@ var wordOfName = regexp.MustCompile(`[A-Z]?[a-z]+`)
 
 // TestNamesOfGo plants a banned word in each kind of name.
 func TestNamesOfGo(t *testing.T) {
-	source := []byte("package p\n\ntype wish struct{ Told, outbox int }\nvar door = 1\nfunc (w wish) mendIt(oops int) { told := 1; _ = told }\n")
+	source := []byte(
+		"package p\n\ntype wish struct{ Told, outbox int }\nvar door = 1\nfunc (w wish) mendIt(oops int) { told := 1; _ = told }\n",
+	)
 	var got []string
 	err := namesOfGo(source, func(line int, name string) { got = append(got, string(rune('0'+line))+name) })
 	if want := []string{"3wish", "3Told", "4door", "5mendIt", "5oops"}; err != nil || !slices.Equal(got, want) {

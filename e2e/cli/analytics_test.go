@@ -45,7 +45,8 @@ func analyticsRows(t *testing.T, data string) map[string][]string {
 	t.Helper()
 	db, all := openAnalytics(t, data), map[string][]string{}
 	for table, columns := range map[string]string{"payments": "*", "links": "*", "refunds": "*", "labels": "*",
-		"disputes": "id, owner, payment, currency, amount, reason, state, reference, evidence_due_at, created_at, closed_at", "days": "*", "scores": "*", "rules": "*"} {
+		"disputes": "id, owner, payment, currency, amount, reason, state, reference, evidence_due_at, created_at, closed_at", "days": "*",
+		"scores": "*", "rules": "*"} {
 		where := map[string]string{"days": " WHERE attempts > 0", "scores": " WHERE scored > 0", "rules": " WHERE hits > 0"}[table]
 		found, err := db.QueryContext(t.Context(), "SELECT "+columns+" FROM analytics_"+table+where)
 		if err != nil {
@@ -105,14 +106,22 @@ func suspicious(t *testing.T, key *harness.Client) {
 	for verdict, status := range map[string]string{"approve": "succeeded", "decline": "canceled", "refund": "canceled"} {
 		held := pay("600", good, "authorized")
 		key.OK("POST", "/api/payments/"+held+"/review", `{"verdict":"`+verdict+`"}`)
-		await.Until(t, "the verdict "+verdict+" is carried out", func() bool { return key.OK("GET", "/api/payments/"+held, "")["status"] == status })
+		await.Until(
+			t,
+			"the verdict "+verdict+" is carried out",
+			func() bool { return key.OK("GET", "/api/payments/"+held, "")["status"] == status },
+		)
 	}
 	pay("700", good, "authorized") // its review is open
 	honest := pay("10.00", good, "succeeded")
 	key.OK("POST", "/api/payments/"+honest+"/mark", `{"label":"fraud"}`)
 	key.OK("POST", "/api/payments/"+honest+"/mark", `{"label":"legitimate"}`)
 	disputed := pay("11.00", good, "succeeded")
-	d := key.OK("POST", "/api/payments/"+disputed+"/disputes", `{"reason":"fraudulent","reference":"CB-1","evidenceDueAt":"2036-03-01T23:59:59Z"}`)
+	d := key.OK(
+		"POST",
+		"/api/payments/"+disputed+"/disputes",
+		`{"reason":"fraudulent","reference":"CB-1","evidenceDueAt":"2036-03-01T23:59:59Z"}`,
+	)
 	key.OK("POST", "/api/payments/"+disputed+"/disputes/"+harness.Str(t, d, "id"), `{"state":"under_review"}`)
 	key.OK("POST", "/api/payments/"+disputed+"/disputes", `{"reason":"duplicate","amount":"3","reference":"CB-2"}`)
 	given := pay("12.00", good, "succeeded")
@@ -171,7 +180,8 @@ func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 	}
 	out, screen := harness.OnTerminal(t, "fraud", "rebuild", "--data", p.Data) // the server keeps working
 	bar := regexp.MustCompile(`rebuild the analytics store \[=+\] 100% (\d+)/(\d+) objects`).FindStringSubmatch(screen)
-	if want := strconv.Itoa(len(followed["payments"]) + len(followed["links"])); bar == nil || bar[1] != want || bar[2] != want || !strings.Contains(out, "was rebuilt from "+want+" links and payments") {
+	if want := strconv.Itoa(len(followed["payments"]) + len(followed["links"])); bar == nil || bar[1] != want || bar[2] != want ||
+		!strings.Contains(out, "was rebuilt from "+want+" links and payments") {
 		t.Errorf("of %s objects it says %q, and the terminal shows %q", want, out, screen)
 	}
 	sameRows(t, "rebuilt", analyticsRows(t, p.Data), followed)
@@ -201,7 +211,8 @@ func TestAnalyticsVerifyAndRebuild(t *testing.T) {
 		sameRows(t, "after "+harm, analyticsRows(t, p.Data), whole)
 	}
 	harness.Verified(t, p.Data)
-	if _, err := openAnalytics(t, p.Data).ExecContext(t.Context(), "DELETE FROM analytics_payments; DELETE FROM analytics_links; UPDATE analytics_state SET whole = 0"); err != nil {
+	if _, err := openAnalytics(t, p.Data).ExecContext(t.Context(),
+		"DELETE FROM analytics_payments; DELETE FROM analytics_links; UPDATE analytics_state SET whole = 0"); err != nil {
 		t.Fatal(err)
 	}
 	harness.Verified(t, p.Data) // the store is marked incomplete

@@ -20,11 +20,22 @@ func TestCommandLine(t *testing.T) {
 	p, c, key := harness.Developer(t)
 
 	// A link, and what may be done with it.
-	made := harness.Decode[sdk.Link](t, c.OK("links", "create", "--amount", "12.50", "--reference", "cli", "--expires", "30d", "--metadata", "a=b", "--json"))
+	made := harness.Decode[sdk.Link](
+		t,
+		c.OK("links", "create", "--amount", "12.50", "--reference", "cli", "--expires", "30d", "--metadata", "a=b", "--json"),
+	)
 	if left := time.Until(made.ExpiresAt).Hours(); left < 719 || left > 721 || made.Metadata["a"] != "b" {
 		t.Errorf("%+v", made)
 	}
-	if out := c.OK("links", "create", "--amount", "1.00", "--idempotency-key", "x"); out != c.OK("links", "create", "--amount", "1.00", "--idempotency-key", "x") || !strings.Contains(out, "/l/") {
+	if out := c.OK("links", "create", "--amount", "1.00", "--idempotency-key", "x"); out != c.OK(
+		"links",
+		"create",
+		"--amount",
+		"1.00",
+		"--idempotency-key",
+		"x",
+	) ||
+		!strings.Contains(out, "/l/") {
 		t.Errorf("twice under one key: %s", out)
 	}
 	if out := c.OK("links", "list", "--reference", "cli"); !strings.Contains(out, made.ID+"  open    12.50 EUR  0/1") {
@@ -47,10 +58,12 @@ func TestCommandLine(t *testing.T) {
 	}
 	watch.Says(paid.ID + "  succeeded")
 	watch.Stop()
-	if out := c.OK("payments", "list", "--status", "succeeded"); !strings.Contains(out, paid.ID) || !strings.Contains(out, "4242") || !strings.Contains(out, "  – allow") {
+	if out := c.OK("payments", "list", "--status", "succeeded"); !strings.Contains(out, paid.ID) || !strings.Contains(out, "4242") ||
+		!strings.Contains(out, "  – allow") {
 		t.Errorf("payments list:\n%s", out)
 	}
-	if r := harness.Decode[sdk.Refund](t, c.OK("payments", "refund", paid.ID, "--amount", "2.00", "--json")); r.Status != "succeeded" || r.Amount != "2.00" {
+	if r := harness.Decode[sdk.Refund](t, c.OK("payments", "refund", paid.ID, "--amount", "2.00", "--json")); r.Status != "succeeded" ||
+		r.Amount != "2.00" {
 		t.Errorf("%+v", r)
 	}
 	if out := c.OK("payments", "get", paid.ID); !strings.Contains(out, "approved_and_captured") || !strings.Contains(out, "refund rfd_") {
@@ -73,7 +86,11 @@ func riskIsShown(t *testing.T, c *harness.Terminal) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out := c.OK("payments", "get", reviewed.ID); !regexp.MustCompile(`risk – review approved  by list fle_\w+, email = trigger-`).MatchString(out) {
+	if out := c.OK("payments", "get", reviewed.ID); !regexp.MustCompile(
+		`risk – review approved  by list fle_\w+, email = trigger-`,
+	).MatchString(
+		out,
+	) {
 		t.Errorf("payments get:\n%s", out)
 	}
 	lost := harness.Decode[sdk.Event](t, c.OK("trigger", "dispute.closed", "--json"))
@@ -138,7 +155,8 @@ func profilesWork(t *testing.T, p *harness.Process, key string) {
 		t.Fatalf("login with a password: %s%s", out, errs)
 	}
 	c.OK("links", "list", "--profile", "two")
-	if _, errs, status := c.Run("", "login", "--url", "http://pay.example", "--api-key", key); status != 1 || !strings.Contains(errs, "plain http") {
+	if _, errs, status := c.Run("", "login", "--url", "http://pay.example", "--api-key", key); status != 1 ||
+		!strings.Contains(errs, "plain http") {
 		t.Errorf("a key over plain http: %d %s", status, errs)
 	}
 	if err := os.Chmod(file, 0o644); err != nil { // that is what must be refused
@@ -184,7 +202,8 @@ func TestTriggers(t *testing.T) {
 	}
 	// The account's own rules still apply: what they allow cannot be flagged.
 	merchant.OK("POST", "/api/fraud/rules", `{"name":"All are welcome","action":"allow","when":"amount > 0.0","state":"on"}`)
-	if out, errs, status := c.Run("", "trigger", "fraud.flagged"); status != 1 || !strings.Contains(errs, "a list or rule of the account allows it") {
+	if out, errs, status := c.Run("", "trigger", "fraud.flagged"); status != 1 ||
+		!strings.Contains(errs, "a list or rule of the account allows it") {
 		t.Errorf("an account that allows everything: status %d\n%s%s", status, out, errs)
 	}
 }

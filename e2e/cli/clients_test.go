@@ -41,8 +41,16 @@ func TestEveryRuntimesClient(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), c.run[0], c.run[1:]...)
 			cmd.Dir = programs
-			cmd.Env = append(os.Environ(), "PAYLINK_URL="+p.URL, "PAYLINK_KEY="+id, "PAYLINK_SECRET="+secret, "CLIENTS="+filepath.Dir(modules), "NO_PROXY=*",
-				"DENO_DIR="+t.TempDir(), "DENO_NO_UPDATE_CHECK=1")
+			cmd.Env = append(
+				os.Environ(),
+				"PAYLINK_URL="+p.URL,
+				"PAYLINK_KEY="+id,
+				"PAYLINK_SECRET="+secret,
+				"CLIENTS="+filepath.Dir(modules),
+				"NO_PROXY=*",
+				"DENO_DIR="+t.TempDir(),
+				"DENO_NO_UPDATE_CHECK=1",
+			)
 			out, err := cmd.CombinedOutput()
 			want := strings.Join(c.want, " ok\n") + " ok\n"
 			if err != nil || string(out) != want {

@@ -30,7 +30,10 @@ func TestCommands(t *testing.T) {
 			harness.Refused(t, "want sqlite:PATH", verb, "--data", dir, "--store", "mysql://root:hunter2@db/x")
 			harness.Refused(t, "--payments-store", verb, "--data", dir, "--payments-store", "dynamodb://table?regoin=eu-west-1")
 		}
-		if _, errs, _ := harness.Command(t, "check-config", "--data", dir, "--store", "mysql://root:hunter2@db/x"); strings.Contains(errs, "hunter2") {
+		if _, errs, _ := harness.Command(t, "check-config", "--data", dir, "--store", "mysql://root:hunter2@db/x"); strings.Contains(
+			errs,
+			"hunter2",
+		) {
 			t.Errorf("the message tells the password: %s", errs)
 		}
 		harness.Worked(t, "is valid", "check-config", "--data", dir, "--store", "postgres://paylink@127.0.0.1/paylink")
@@ -121,7 +124,9 @@ func configures(t *testing.T) {
 	// One file for all commands, each taking what it has; a flag beats the file,
 	// and the file beats the variable.
 	data := filepath.Join(dir, "data")
-	holds(`{"data":"` + data + `","target":["all"],"listen":"nowhere","demo":false,"public_url":"https://pay.example.com","store":"sqlite:other.db","jwks":"none"}`)
+	holds(
+		`{"data":"` + data + `","target":["all"],"listen":"nowhere","demo":false,"public_url":"https://pay.example.com","store":"sqlite:other.db","jwks":"none"}`,
+	)
 	harness.Setenv(t, "PAYLINK_LISTEN", "elsewhere")
 	harness.Refused(t, `--listen "nowhere"`, "check-config", "--config", file)
 	harness.Worked(t, "is valid", "check-config", "--config", file, "--listen", "127.0.0.1:0")
@@ -191,15 +196,19 @@ func splitConfigurations(t *testing.T) {
 	dir := t.TempDir()
 	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
 	good := []string{"--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink", "--public-url", "https://pay.example",
-		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service", "simulator=http://127.0.0.1:7001,http://simulator:7001", "--service", "fraud=http://fraud:7000"}
+		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service",
+		"simulator=http://127.0.0.1:7001,http://simulator:7001", "--service", "fraud=http://fraud:7000"}
 	harness.Worked(t, "is valid", with(good...)...)
 	harness.Worked(t, "is valid", with(append(good, "--service", "users=http://users:7000")...)...)
-	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen", "--service simulator=URL: transactions needs it", "--public-url",
+	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen",
+		"--service simulator=URL: transactions needs it", "--public-url",
 		"--store: on SQLite every service that stores data must run in one process, and users does not run in this one"} {
 		harness.Refused(t, words, with("--target", "transactions")...)
 	}
-	for flag, words := range map[string]string{"--service=simulator=ftp://x": "want http://HOST:PORT", "--service=nobody=http://x:1": "unknown service",
-		"--service=simulator=https://x:1": "want http://HOST:PORT", "--demo": "--demo", "--target=transactions,links,links": "given twice", "--target=all,links": "want all alone",
+	for flag, words := range map[string]string{"--service=simulator=ftp://x": "want http://HOST:PORT",
+		"--service=nobody=http://x:1":     "unknown service",
+		"--service=simulator=https://x:1": "want http://HOST:PORT", "--demo": "--demo", "--target=transactions,links,links": "given twice",
+		"--target=all,links":        "want all alone",
 		"--internal-listen=nowhere": "--internal-listen"} {
 		harness.Refused(t, words, with(append(good, flag)...)...)
 	}
@@ -207,11 +216,34 @@ func splitConfigurations(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"service":{"simulator":"http://127.0.0.1:7001,http://b:7001","fraud":"http://fraud:7000"},"internal_listen":"127.0.0.1:7000"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	harness.Worked(t, "is valid", "check-config", "--config", file, "--data", dir, "--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink",
-		"--public-url", "https://pay.example", "--internal-secret-file", file)
+	harness.Worked(
+		t,
+		"is valid",
+		"check-config",
+		"--config",
+		file,
+		"--data",
+		dir,
+		"--target",
+		"transactions",
+		"--store",
+		"postgres://paylink@127.0.0.1/paylink",
+		"--public-url",
+		"https://pay.example",
+		"--internal-secret-file",
+		file,
+	)
 	// Everything that stores data in one process, beside a gateway: SQLite allows that.
-	keepers := []string{"--target", "users,links,verifier,payments,transactions,notifier,fraud,simulator", "--public-url", "https://pay.example",
-		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s")}
+	keepers := []string{
+		"--target",
+		"users,links,verifier,payments,transactions,notifier,fraud,simulator",
+		"--public-url",
+		"https://pay.example",
+		"--internal-listen",
+		"127.0.0.1:7000",
+		"--internal-secret-file",
+		filepath.Join(dir, "s"),
+	}
 	harness.Worked(t, "is valid", with(keepers...)...)
 	harness.Refused(t, "--internal-tls: the target all", with("--internal-tls", dir)...)
 	// A target without a share of the keys cannot start, and creates none.
@@ -225,7 +257,17 @@ func splitConfigurations(t *testing.T) {
 	harness.Worked(t, "created the keys", "keys", "create", "--data", dir)
 	harness.Refused(t, "already has keys", "keys", "create", "--data", dir)
 	harness.Refused(t, "needs no keys", "keys", "export", "--data", dir, "--target", "payments", filepath.Join(dir, "p"))
-	harness.Worked(t, "verifier: link-sign (public)\nverifier: link-seal\n", "keys", "export", "--data", dir, "--target", "verifier", filepath.Join(dir, "v"))
+	harness.Worked(
+		t,
+		"verifier: link-sign (public)\nverifier: link-seal\n",
+		"keys",
+		"export",
+		"--data",
+		dir,
+		"--target",
+		"verifier",
+		filepath.Join(dir, "v"),
+	)
 	harness.Worked(t, "in use in 10m0s", "keys", "rotate", "--data", dir, "--rest", "10m", "link-sign")
 	harness.Refused(t, "one service's export", "keys", "rotate", "--keys", filepath.Join(dir, "v"), "link-sign")
 }

@@ -60,7 +60,18 @@ func TestFraudCommands(t *testing.T) {
 	if info, err := os.Stat(model); err != nil || info.Size() == 0 {
 		t.Errorf("the model: %v", err)
 	}
-	harness.Refused(t, "before the labels of the training are known", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2026-04-16..2026-04-24")
+	harness.Refused(
+		t,
+		"before the labels of the training are known",
+		"fraud",
+		"evaluate",
+		"--csv",
+		file,
+		"--train",
+		days[1],
+		"--test",
+		"2026-04-16..2026-04-24",
+	)
 	harness.Refused(t, "is not FROM..TO", "fraud", "evaluate", "--csv", file, "--train", "2026-03-20", "--test", days[3])
 	harness.Refused(t, `--delay: "soon"`, "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", days[3], "--delay", "soon")
 	harness.Refused(t, "have no transactions", "fraud", "evaluate", "--csv", file, "--train", days[1], "--test", "2027-01-01..2027-01-08")

@@ -24,7 +24,17 @@ func TestInstallationRules(t *testing.T) {
 	decided := func(email string) string {
 		t.Helper()
 		n++
-		key.As("").Do("POST", harness.TokenPath(t, l)+"/payments", fmt.Sprintf(`{"attempt":"attempt-%010d","payer":{"email":%q},"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`, n, email))
+		key.As(
+			"",
+		).Do(
+			"POST",
+			harness.TokenPath(t, l)+"/payments",
+			fmt.Sprintf(
+				`{"attempt":"attempt-%010d","payer":{"email":%q},"card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`,
+				n,
+				email,
+			),
+		)
 		last := harness.PaymentsOf(key, l)[0]
 		risk, _ := last["risk"].(map[string]any)
 		return fmt.Sprint(last["status"], " by ", risk["rule"])
@@ -49,7 +59,19 @@ func TestInstallationRules(t *testing.T) {
 		t.Fatalf("before any rule: %s", got)
 	}
 
-	made := run("version 1 is on in test mode", "rules", "put", "--name", "No Eve", "--action", "block", "--when", `payer.email == "eve@bad.example"`, "--state", "on")
+	made := run(
+		"version 1 is on in test mode",
+		"rules",
+		"put",
+		"--name",
+		"No Eve",
+		"--action",
+		"block",
+		"--when",
+		`payer.email == "eve@bad.example"`,
+		"--state",
+		"on",
+	)
 	rule := regexp.MustCompile(`frl_\w+`).FindString(made)
 	becomes("eve@bad.example", "declined by "+rule)
 	if got := decided("ada@good.example"); got != "succeeded by <nil>" {
@@ -73,7 +95,21 @@ func TestInstallationRules(t *testing.T) {
 	run("is deleted", "rules", "delete", rule)
 	run("deleted", "rules", "versions", rule)
 
-	added := run("@bad.example, action block", "lists", "add", "--kind", "email", "--value", "@BAD.example", "--action", "block", "--note", "testers", "--expires", "30d")
+	added := run(
+		"@bad.example, action block",
+		"lists",
+		"add",
+		"--kind",
+		"email",
+		"--value",
+		"@BAD.example",
+		"--action",
+		"block",
+		"--note",
+		"testers",
+		"--expires",
+		"30d",
+	)
 	entry := regexp.MustCompile(`fle_\w+`).FindString(added)
 	becomes("mallory@bad.example", "declined by "+entry)
 	if out := run(entry, "lists", "list", "--kind", "email"); !strings.Contains(out, "testers") {
@@ -87,7 +123,15 @@ func TestInstallationRules(t *testing.T) {
 		return fmt.Sprint(got["onTimeout"], " ", got["reviewSeconds"])
 	}
 	run("is allowed, and a held payment that was not reviewed is declined at the end of the hold", "policy", "show")
-	run("is blocked, and a held payment that was not reviewed is declined after 48h", "policy", "set", "--on-timeout", "block", "--review", "2d")
+	run(
+		"is blocked, and a held payment that was not reviewed is declined after 48h",
+		"policy",
+		"set",
+		"--on-timeout",
+		"block",
+		"--review",
+		"2d",
+	)
 	await.Until(t, "the account's policy is the installation's", func() bool { return policy() == "block 172800" })
 	run("is blocked, and a held payment that was not reviewed is declined at the end", "policy", "set", "--review", "0")
 	run("is allowed", "policy", "set", "--on-timeout", "allow")
@@ -107,7 +151,15 @@ func TestInstallationRules(t *testing.T) {
 	refused("name: rule_name_invalid", "rules", "put", "--action", "block", "--when", "amount > 1.0")
 	refused("There is no such rule", "rules", "put", "--id", rule, "--state", "on")
 	refused("There is no such rule", "rules", "delete", rule)
-	refused("can be turned on or off but not edited", "rules", "put", "--id", defaultRule(t, run("", "rules", "list")), "--when", "amount > 1.0")
+	refused(
+		"can be turned on or off but not edited",
+		"rules",
+		"put",
+		"--id",
+		defaultRule(t, run("", "rules", "list")),
+		"--when",
+		"amount > 1.0",
+	)
 	refused("--expires", "lists", "add", "--kind", "bin", "--value", "400000", "--action", "block", "--expires", "soon")
 	refused("kind must not be card", "lists", "add", "--kind", "card", "--value", "0123456789abcdef0123456789abcdef", "--action", "block")
 	refused("There is no such list entry", "lists", "delete", entry)

@@ -20,13 +20,17 @@ func TestInvite(t *testing.T) {
 	store := []string{"--data", p.Data}
 	harness.Refused(t, "--public-url", append([]string{"invite", "ada@example.com"}, store...)...)
 	harness.Refused(t, "email_invalid", append([]string{"invite", "nobody", "--public-url", p.URL}, store...)...)
-	harness.Worked(t, "emailed the invitation", append([]string{"invite", "mailed@example.com", "--public-url", p.URL, "--mail-from", "pay@shop.example"}, store...)...)
+	harness.Worked(
+		t,
+		"emailed the invitation",
+		append([]string{"invite", "mailed@example.com", "--public-url", p.URL, "--mail-from", "pay@shop.example"}, store...)...)
 	out, errs, status := harness.Command(t, append([]string{"invite", "ada@example.com", "--public-url", p.URL}, store...)...)
 	_, token, found := strings.Cut(strings.TrimSpace(out), p.URL+"/dashboard/sign-up?invitation=")
 	if status != 0 || !found {
 		t.Fatalf("%d %s %s", status, out, errs)
 	}
-	if a := c.Do("POST", "/api/users", ada+`,"invitation":"nonsense"}`); a.Status != http.StatusBadRequest || a.JSON["code"] != "token_invalid" {
+	if a := c.Do("POST", "/api/users", ada+`,"invitation":"nonsense"}`); a.Status != http.StatusBadRequest ||
+		a.JSON["code"] != "token_invalid" {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	c.OK("POST", "/api/users", ada+`,"invitation":"`+token+`"}`)

@@ -67,7 +67,11 @@ func newReader(t *testing.T, fill ...string) *reader {
 		t.Fatal(err)
 	}
 	version := regexp.MustCompile(`(?m)^go .*$`).Find(ours)
-	module := fmt.Sprintf("module shop\n\n%s\n\nrequire github.com/paylink/paylink v0.0.0\n\nreplace github.com/paylink/paylink => %s\n", version, root)
+	module := fmt.Sprintf(
+		"module shop\n\n%s\n\nrequire github.com/paylink/paylink v0.0.0\n\nreplace github.com/paylink/paylink => %s\n",
+		version,
+		root,
+	)
 	if err := os.Mkdir(filepath.Join(r.dir, "bin"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +225,8 @@ func TestPayerQuickStart(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[3]), &verdict); err != nil || !verdict.Ours || verdict.Expired {
 		t.Errorf("the verdict: %s, %v", lines[3], err)
 	}
-	if !strings.HasPrefix(lines[1], "<h1>Zahlung an ") || lines[2] != `<html lang="ar" dir="rtl">` || lines[4] != "<h1>"+say.T("pay.succeeded")+"</h1>" {
+	if !strings.HasPrefix(lines[1], "<h1>Zahlung an ") || lines[2] != `<html lang="ar" dir="rtl">` ||
+		lines[4] != "<h1>"+say.T("pay.succeeded")+"</h1>" {
 		t.Errorf("it printed %q", lines)
 	}
 }

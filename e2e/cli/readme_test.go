@@ -63,7 +63,8 @@ func TestReadmeFirstPayment(t *testing.T) {
 	create := fill(blocks[0], "key_…", found[1], "pl_test_…", found[2], "http://127.0.0.1:8080", p.URL)
 	first, second := shell(t, create), shell(t, create)
 	var l struct{ ID, URL, Amount, Status string }
-	if err := json.Unmarshal([]byte(first), &l); err != nil || first != second || l.Amount != "12.50" || !strings.HasPrefix(l.URL, p.URL+"/l/") {
+	if err := json.Unmarshal([]byte(first), &l); err != nil || first != second || l.Amount != "12.50" ||
+		!strings.HasPrefix(l.URL, p.URL+"/l/") {
 		t.Fatalf("%v\n%s\n%s", err, first, second)
 	}
 	exported, _, _ := strings.Cut(create, "\n") // the reader's shell still knows it

@@ -25,9 +25,12 @@ func TestReportsVerifyAndRebuild(t *testing.T) {
 	harness.Reported(t, p.Data)
 	p.Stop()
 	harness.Verified(t, p.Data)
-	for _, harm := range []string{"UPDATE report_payments SET captured = captured + 1 WHERE status = 'succeeded'", "UPDATE report_payments SET status = 'late'",
-		"UPDATE report_payments SET seq = seq + 1", "DELETE FROM report_payments WHERE status = 'declined'", "UPDATE report_sums SET volume = volume + 1",
-		"UPDATE report_sums SET links_paid = 0", "DELETE FROM report_sums WHERE unit = 24", "UPDATE report_declines SET n = 9", "UPDATE report_links SET steps = 0",
+	for _, harm := range []string{"UPDATE report_payments SET captured = captured + 1 WHERE status = 'succeeded'",
+		"UPDATE report_payments SET status = 'late'",
+		"UPDATE report_payments SET seq = seq + 1", "DELETE FROM report_payments WHERE status = 'declined'",
+		"UPDATE report_sums SET volume = volume + 1",
+		"UPDATE report_sums SET links_paid = 0", "DELETE FROM report_sums WHERE unit = 24", "UPDATE report_declines SET n = 9",
+		"UPDATE report_links SET steps = 0",
 		"UPDATE report_payments SET id = 'pay_00000000000000000000000000' WHERE status = 'declined'"} {
 		n, err := harness.OpenReports(t, p.Data).ExecContext(t.Context(), harm)
 		if err != nil {

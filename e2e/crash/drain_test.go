@@ -80,11 +80,13 @@ func TestDrainFinishesAPayment(t *testing.T) {
 	}
 	a := <-answer
 	var paid struct{ ID, Status string }
-	if err := errors.Join(a.err, json.Unmarshal(a.body, &paid)); err != nil || a.status != http.StatusOK || paid.Status != "succeeded" || paid.ID != id {
+	if err := errors.Join(a.err, json.Unmarshal(a.body, &paid)); err != nil || a.status != http.StatusOK || paid.Status != "succeeded" ||
+		paid.ID != id {
 		t.Errorf("the payer was answered %d %s, %v", a.status, a.body, err)
 	}
 	<-p.Done
-	if p.Err != nil || !strings.Contains(p.Logs.String(), "finishing requests in progress") || !strings.Contains(p.Logs.String(), `"stopped"`) {
+	if p.Err != nil || !strings.Contains(p.Logs.String(), "finishing requests in progress") ||
+		!strings.Contains(p.Logs.String(), `"stopped"`) {
 		t.Errorf("after SIGTERM: %v\n%s", p.Err, p.Logs)
 	}
 	harness.Verified(t, p.Data)

@@ -101,8 +101,20 @@ type load struct {
 func startLoad(f *harness.Fleet, t *testing.T) *load {
 	t.Helper()
 	_, key := f.Front().Merchant(t, "ada")
-	l := &load{acknowledged: &acknowledged{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}},
-		killed: &killed{t: t, fleet: f, logs: f.Logs, http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: fleetClients}}}}
+	l := &load{
+		acknowledged: &acknowledged{
+			links:    map[string]toldLink{},
+			payments: map[string]toldPayment{},
+			refunds:  map[string]toldRefund{},
+			answers:  map[string]int{},
+		},
+		killed: &killed{
+			t:     t,
+			fleet: f,
+			logs:  f.Logs,
+			http:  &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: fleetClients}},
+		},
+	}
 	l.id, l.secret = apiKey(t, key)
 	for i := range fleetClients {
 		own := mathrand.New(mathrand.NewPCG(1, uint64(i)))
@@ -126,7 +138,14 @@ func (l *load) end(t *testing.T) {
 	l.settle(k)
 	l.check(k, k.everything())
 	l.report(k)
-	t.Logf("%d links, %d payments, %d refunds acknowledged; %d requests sent again; answers %v", len(k.links), len(k.payments), len(k.refunds), k.again, k.answers)
+	t.Logf(
+		"%d links, %d payments, %d refunds acknowledged; %d requests sent again; answers %v",
+		len(k.links),
+		len(k.payments),
+		len(k.refunds),
+		k.again,
+		k.answers,
+	)
 	if len(k.payments) < fleetPayments {
 		t.Errorf("only %d payments: the test shows little", len(k.payments))
 	}
@@ -189,7 +208,8 @@ func newerSchema(f *harness.Fleet, t *testing.T) {
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
 	statements := []string{"INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)"}
-	for _, table := range []string{"links", "payments", "events", "event_seqs", "idempotency", "balances", "accounts", "users", "api_keys", "sessions",
+	for _, table := range []string{"links", "payments", "events", "event_seqs", "idempotency", "balances", "accounts", "users", "api_keys",
+		"sessions",
 		"webhook_endpoints", "webhook_deliveries"} {
 		statements = append(statements, "ALTER TABLE "+table+" ADD COLUMN added_later TEXT NOT NULL DEFAULT ''")
 	}

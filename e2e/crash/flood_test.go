@@ -188,7 +188,13 @@ func (f *flood) honest(paths []string, from int, stop <-chan struct{}) (took []t
 		}
 		payers.Go(func() {
 			start := time.Now()
-			status, word, err := f.pay(paths[n%len(paths)], fmt.Sprintf("203.0.%d.%d", n%200, 1+n/200%250), fmt.Sprintf("honest-attempt-%06d", n), "4242424242424242", "")
+			status, word, err := f.pay(
+				paths[n%len(paths)],
+				fmt.Sprintf("203.0.%d.%d", n%200, 1+n/200%250),
+				fmt.Sprintf("honest-attempt-%06d", n),
+				"4242424242424242",
+				"",
+			)
 			mu.Lock()
 			defer mu.Unlock()
 			took = append(took, time.Since(start))

@@ -76,7 +76,19 @@ func TestF21FailedFsync(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := strings.TrimPrefix(p.URL, "http://")
-	cmd := exec.Command(self, harness.Binary(t), "serve", "--data", p.Data, "--listen", address, "--public-url", p.URL, "--log-level", "debug") // it is killed below
+	cmd := exec.Command(
+		self,
+		harness.Binary(t),
+		"serve",
+		"--data",
+		p.Data,
+		"--listen",
+		address,
+		"--public-url",
+		p.URL,
+		"--log-level",
+		"debug",
+	) // it is killed below
 	cmd.Env = append(harness.Environ(t), noSync+"=1")
 	broken := harness.Launch(t, cmd, p.URL, p.Data)
 	await.Until(t, "the server on the broken disk listens", func() bool {

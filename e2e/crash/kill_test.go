@@ -104,7 +104,16 @@ func startKilled(t testing.TB, data, address string) *killed {
 	s := &killed{t: t, url: "http://" + address, data: data, logs: &harness.Buffer{}, ended: make(chan error, 1),
 		http: &http.Client{Timeout: killCallLimit, Transport: &http.Transport{MaxIdleConnsPerHost: killClients,
 			DialContext: (&net.Dialer{Timeout: killCallLimit}).DialContext}}}
-	s.cmd = exec.Command(harness.Binary(t), "serve", "--data", data, "--listen", address, "--demo", "--allow-private-webhooks") // the test kills it
+	s.cmd = exec.Command(
+		harness.Binary(t),
+		"serve",
+		"--data",
+		data,
+		"--listen",
+		address,
+		"--demo",
+		"--allow-private-webhooks",
+	) // the test kills it
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = harness.Environ(t), s.logs, s.logs
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -282,7 +291,12 @@ func killUnderLoad(t *testing.T, rounds int) {
 	}
 	t.Logf("PAYLINK_KILL_SEED=%d repeats the same moments", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	k := &acknowledged{links: map[string]toldLink{}, payments: map[string]toldPayment{}, refunds: map[string]toldRefund{}, answers: map[string]int{}}
+	k := &acknowledged{
+		links:    map[string]toldLink{},
+		payments: map[string]toldPayment{},
+		refunds:  map[string]toldRefund{},
+		answers:  map[string]int{},
+	}
 	data, address := filepath.Join(t.TempDir(), "data"), harness.FreeAddress(t)
 	s := startKilled(t, data, address)
 	t.Cleanup(func() {
@@ -310,7 +324,14 @@ func killUnderLoad(t *testing.T, rounds int) {
 	s.settle(k)
 	s.check(k, k.everything())
 	s.report(k)
-	t.Logf("%d links, %d payments, %d refunds acknowledged; %d requests sent again; answers %v", len(k.links), len(k.payments), len(k.refunds), k.again, k.answers)
+	t.Logf(
+		"%d links, %d payments, %d refunds acknowledged; %d requests sent again; answers %v",
+		len(k.links),
+		len(k.payments),
+		len(k.refunds),
+		k.again,
+		k.answers,
+	)
 	s.stopWell()
 	out, errs, status := harness.Command(t, "verify", "--data", data)
 	if status != 0 {

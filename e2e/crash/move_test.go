@@ -75,7 +75,11 @@ func move(t *testing.T, stores []string) *harness.Process {
 	}
 	await.Until(t, "the model scores", func() bool { return strings.Contains(q.Logs.String(), `"version":"`+model+`","state":"running"`) })
 	shop.Heard("link.created", "payment.succeeded", "link.paid")
-	await.Until(t, "the webhook that the old server could not deliver", func() bool { return strings.Contains(shop.Received(), harness.Str(t, late, "id")) })
+	await.Until(
+		t,
+		"the webhook that the old server could not deliver",
+		func() bool { return strings.Contains(shop.Received(), harness.Str(t, late, "id")) },
+	)
 	await.Until(t, "the feed tells of the last payment", func() bool {
 		return strings.Count(string(key.Do("GET", "/api/events?limit=100", "").Body), `"type":"link.paid"`) == 2
 	})
@@ -124,8 +128,16 @@ func guard(t *testing.T, key *harness.Client, payment string) map[string]any {
 	key.OK("POST", "/api/fraud/lists", `{"kind":"email","value":"@mail.example","action":"block","note":"seen"}`)
 	key.OK("PUT", "/api/fraud/policy", `{"onTimeout":"block","reviewSeconds":7200}`)
 	key.OK("POST", "/api/payments/"+payment+"/mark", `{"label":"legitimate"}`)
-	key.OK("POST", "/api/payments/"+payment+"/disputes", `{"reason":"fraudulent","amount":"2.50","reference":"CB-2044","evidenceDueAt":"2036-03-01T23:59:59Z"}`)
-	return guards(t, key, map[string]any{"/api/fraud/rules": nil, "/api/fraud/rules/" + rule + "/versions": nil, "/api/fraud/lists": nil, "/api/fraud/policy": nil})
+	key.OK(
+		"POST",
+		"/api/payments/"+payment+"/disputes",
+		`{"reason":"fraudulent","amount":"2.50","reference":"CB-2044","evidenceDueAt":"2036-03-01T23:59:59Z"}`,
+	)
+	return guards(
+		t,
+		key,
+		map[string]any{"/api/fraud/rules": nil, "/api/fraud/rules/" + rule + "/versions": nil, "/api/fraud/lists": nil, "/api/fraud/policy": nil},
+	)
 }
 
 // guards reads them again.

@@ -48,7 +48,8 @@ func TestF16RetriedCreate(t *testing.T) {
 		t.Errorf("%d links", n)
 	}
 
-	if a := key.Do("POST", "/api/payment", body("other"), "Idempotency-Key", "gave-up"); a.Status != http.StatusUnprocessableEntity || a.JSON["code"] != "idempotency_key_reused" {
+	if a := key.Do("POST", "/api/payment", body("other"), "Idempotency-Key", "gave-up"); a.Status != http.StatusUnprocessableEntity ||
+		a.JSON["code"] != "idempotency_key_reused" {
 		t.Errorf("another body: %d %s", a.Status, a.Body)
 	}
 

@@ -59,7 +59,11 @@ func harms(linkID, paid, open string) []storeHarm {
 		return func(t *testing.T, data string) { harness.Harm(t, data, statement, args...) }
 	}
 	return []storeHarm{
-		{"F21 a document is not what was written", "BROKEN F21", harm(`UPDATE payments SET doc = replace(doc, '"capturedMinor":700', '"capturedMinor":701') WHERE id = $1`, paid)},
+		{
+			"F21 a document is not what was written",
+			"BROKEN F21",
+			harm(`UPDATE payments SET doc = replace(doc, '"capturedMinor":700', '"capturedMinor":701') WHERE id = $1`, paid),
+		},
 		{"F21 a link is not what was written", "BROKEN F21", harm(`UPDATE links SET doc = doc || ' ' WHERE id = $1`, linkID)},
 		{"I1 a balance is made up", "BROKEN I1", harm("UPDATE balances SET available = available + 1")},
 		{"I2 more is captured than was authorised", "BROKEN I2", forge(paid, func(d map[string]any) { d["authorizedMinor"] = 699 })},
@@ -82,7 +86,11 @@ func harms(linkID, paid, open string) []storeHarm {
 			}
 		}},
 		{"I7 the log is rewritten", "BROKEN I7", forge(paid, func(d map[string]any) { logEntry(d, 0)["reason"] = "x" })},
-		{"I7 an entry is gone", "BROKEN I7", forge(paid, func(d map[string]any) { d["log"] = append(d["log"].([]any)[:1], d["log"].([]any)[2:]...) })},
+		{
+			"I7 an entry is gone",
+			"BROKEN I7",
+			forge(paid, func(d map[string]any) { d["log"] = append(d["log"].([]any)[:1], d["log"].([]any)[2:]...) }),
+		},
 		{"I8 the status is not the log's", "BROKEN I8", forge(paid, func(d map[string]any) { d["status"] = "refunded" })},
 		{"I11 a payment is forgotten", "BROKEN I11", forge(open, func(d map[string]any) {
 			d["work"].(map[string]any)["nextAt"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)
@@ -139,7 +147,8 @@ func rows(t *testing.T, data string) string {
 	t.Helper()
 	db := harness.OpenStore(t, data)
 	var all strings.Builder
-	for _, table := range []string{"links", "payments", "events", "event_seqs", "balances", "checkpoints", "idempotency", "accounts", "users", "api_keys"} {
+	for _, table := range []string{"links", "payments", "events", "event_seqs", "balances", "checkpoints", "idempotency", "accounts",
+		"users", "api_keys"} {
 		query := "SELECT * FROM " + table
 		if table == "checkpoints" { // the store's own probe is no reader's
 			query += " WHERE consumer <> 'readiness'"
@@ -176,11 +185,18 @@ func TestF32ScannersConsumeNothing(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada")
 	l := key.Link(`"amount":"7"`)
-	pages := []string{harness.TokenPath(t, l), harness.TokenPath(t, l) + "/status", harness.TokenPath(t, l) + "/status?attempt=attempt-0000000001", "/verify?link=" + harness.Str(t, l, "url")}
+	pages := []string{
+		harness.TokenPath(t, l),
+		harness.TokenPath(t, l) + "/status",
+		harness.TokenPath(t, l) + "/status?attempt=attempt-0000000001",
+		"/verify?link=" + harness.Str(t, l, "url"),
+	}
 	await.Until(t, "the consumers have followed the link's creation", func() bool {
 		var behind int
-		err := harness.OpenStore(t, p.Data).QueryRowContext(t.Context(),
-			"SELECT 2 - count(*) FROM checkpoints WHERE consumer IN ('notify', 'balances') AND position = (SELECT max(position) FROM events)").Scan(&behind)
+		err := harness.OpenStore(t, p.Data).QueryRowContext(
+			t.Context(),
+			"SELECT 2 - count(*) FROM checkpoints WHERE consumer IN ('notify', 'balances') AND position = (SELECT max(position) FROM events)",
+		).Scan(&behind)
 		return err == nil && behind == 0
 	})
 	before := rows(t, p.Data)

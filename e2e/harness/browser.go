@@ -50,9 +50,19 @@ const KeepsNoStore = "CacheControlNoStoreEnterBackForwardCache"
 func OpenBrowser(t testing.TB, without ...string) *Browser {
 	t.Helper()
 	t.Log("engine: Chromium") // scripts/test.sh counts these
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
+	opts := append(
+		chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("/usr/bin/chromium"),
+		chromedp.NoSandbox,
+		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-features", strings.Join(append(without, "Translate"), ",")), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1000, 900))
+		chromedp.Flag(
+			"disable-features",
+			strings.Join(append(without, "Translate"), ","),
+		),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.WindowSize(1000, 900),
+	)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	b := &Browser{T: t, Ctx: ctx, policies: map[string]string{}}
@@ -286,8 +296,11 @@ func (b *Browser) NotKept() []page.BackForwardCacheNotRestoredReason {
 // whose elements the debugger has lost.
 func (b *Browser) Press(selector string) {
 	b.T.Helper()
-	at := Ask[[]float64](b, `(() => { const e = document.querySelector(`+Quoted(selector)+`); e.scrollIntoView({block: "center", behavior: "instant"});
-  const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`)
+	at := Ask[[]float64](
+		b,
+		`(() => { const e = document.querySelector(`+Quoted(selector)+`); e.scrollIntoView({block: "center", behavior: "instant"});
+  const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`,
+	)
 	b.Run(chromedp.MouseClickXY(at[0], at[1]))
 }
 
@@ -307,7 +320,11 @@ func (b *Browser) Text(words string) {
 func (b *Browser) SignIn(url, login string) {
 	b.T.Helper()
 	b.Open(url + "/dashboard/sign-in?lang=en")
-	b.Run(chromedp.SendKeys(CSS("#login"), login), chromedp.SendKeys(CSS("#password"), Password), chromedp.Click(CSS("main button[type=submit]")))
+	b.Run(
+		chromedp.SendKeys(CSS("#login"), login),
+		chromedp.SendKeys(CSS("#password"), Password),
+		chromedp.Click(CSS("main button[type=submit]")),
+	)
 	b.InDashboard()
 }
 
@@ -377,7 +394,8 @@ func (b *Browser) Click(selector string) {
 // Scripts turns the pages' scripts on or off.
 func (b *Browser) Scripts(on bool) {
 	b.T.Helper()
-	if _, err := chromedp.Call(b.Ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
+	if _, err := chromedp.Call(b.Ctx, emulation.SetScriptExecutionDisabled,
+		emulation.SetScriptExecutionDisabledParams{Value: !on}); err != nil {
 		b.T.Fatal(err)
 	}
 }

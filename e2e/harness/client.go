@@ -27,8 +27,16 @@ const Password = "correct horse battery"
 // Form makes a form that the site may frame.
 func Form(t testing.TB, key *Client, origin, more string) string {
 	t.Helper()
-	return Str(t, key.OK("POST", "/api/forms", `{"name":"Tickets","amounts":["5","12.50"],"currency":"EUR","fields":[{"name":"email","required":true},{"name":"size","label":"Size"}],
-		"origins":["`+origin+`"],"redirectUrl":"`+origin+`/thanks"`+more+`}`), "id")
+	return Str(
+		t,
+		key.OK(
+			"POST",
+			"/api/forms",
+			`{"name":"Tickets","amounts":["5","12.50"],"currency":"EUR","fields":[{"name":"email","required":true},{"name":"size","label":"Size"}],
+		"origins":["`+origin+`"],"redirectUrl":"`+origin+`/thanks"`+more+`}`,
+		),
+		"id",
+	)
 }
 
 // Client calls the API and validates each exchange against the OpenAPI document.
@@ -204,7 +212,13 @@ func TokenPath(t testing.TB, l map[string]any) string {
 // PayJSON pays a link as a page's script would.
 func (c *Client) PayJSON(l map[string]any, attempt, number string) Answer {
 	c.T.Helper()
-	return c.As("").Do("POST", TokenPath(c.T, l)+"/payments", `{"attempt":"`+attempt+`","card":{"number":"`+number+`","expMonth":12,"expYear":2034,"cvc":"7391"}}`)
+	return c.As(
+		"",
+	).Do(
+		"POST",
+		TokenPath(c.T, l)+"/payments",
+		`{"attempt":"`+attempt+`","card":{"number":"`+number+`","expMonth":12,"expYear":2034,"cvc":"7391"}}`,
+	)
 }
 
 // PaymentsOf are the payments of a link, newest first.

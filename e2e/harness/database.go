@@ -44,8 +44,18 @@ func ExpiredLink(t testing.TB, p *Process, like map[string]any) (*Process, strin
 	}
 	minute := int64(60)
 	old, err := links.Create(t.Context(), link.CreateRequest{Account: known.Account, Mode: known.Mode, Payee: known.Payee,
-		Methods: []link.Method{{ID: known.PaymentMethod, Type: "card", Issuer: known.Issuer, Currencies: []money.Currency{"EUR"}, Enabled: true, MinMinor: 1, Test: true}},
-		Amount:  "64.00", Currency: "EUR", Description: "A place at the early table", Reference: "order-1842", ExpiresInSeconds: &minute})
+		Methods: []link.Method{
+			{
+				ID:         known.PaymentMethod,
+				Type:       "card",
+				Issuer:     known.Issuer,
+				Currencies: []money.Currency{"EUR"},
+				Enabled:    true,
+				MinMinor:   1,
+				Test:       true,
+			},
+		},
+		Amount: "64.00", Currency: "EUR", Description: "A place at the early table", Reference: "order-1842", ExpiresInSeconds: &minute})
 	if err != nil {
 		t.Fatal(err)
 	}

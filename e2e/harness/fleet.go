@@ -72,7 +72,17 @@ func tableKeepsNoCard(t testing.TB, url string) {
 
 // fleetTargets maps the targets of a split deployment to their number of instances: two of each
 // without data of its own, one of the simulator, whose book is a file.
-var fleetTargets = map[string]int{"gateway": 2, "users": 2, "links": 2, "verifier": 2, "payments": 2, "transactions": 2, "notifier": 2, "fraud": 2, "simulator": 1}
+var fleetTargets = map[string]int{
+	"gateway":      2,
+	"users":        2,
+	"links":        2,
+	"verifier":     2,
+	"payments":     2,
+	"transactions": 2,
+	"notifier":     2,
+	"fraud":        2,
+	"simulator":    1,
+}
 
 // Fleet is a split deployment: every target a separate process, with its share of the keys and
 // its own data folder.
@@ -163,8 +173,15 @@ func (f *Fleet) certificates() string {
 	if err := errors.Join(err, os.Mkdir(dir, 0o700)); err != nil {
 		f.t.Fatal(err)
 	}
-	authority := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	authority := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "authority"},
+		NotBefore:             time.Now().Add(-time.Hour),
+		NotAfter:              time.Now().Add(time.Hour),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, authority, authority, ca.Public(), ca)
 	write("ca.crt", "CERTIFICATE", der, err)
 	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -247,7 +264,10 @@ func (f *Fleet) databaseKeepsNoCard() {
 		f.t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	rows, err := conn.Query(ctx, `SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`)
+	rows, err := conn.Query(
+		ctx,
+		`SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`,
+	)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -155,7 +155,9 @@ func StartOn(t testing.TB, data, address string, flags ...string) *Process {
 // start runs the binary with these flags.
 func (p *Process) start(flags ...string) {
 	p.T.Helper()
-	cmd := exec.Command(Binary(p.T), append([]string{"serve", "--allow-private-webhooks", "--log-level", "debug"}, flags...)...) // stop ends it
+	cmd := exec.Command(
+		Binary(p.T),
+		append([]string{"serve", "--allow-private-webhooks", "--log-level", "debug"}, flags...)...) // stop ends it
 	cmd.Env = Environ(p.T)
 	p.run(cmd)
 }

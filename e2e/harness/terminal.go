@@ -31,7 +31,11 @@ type Terminal struct {
 func NewTerminal(t testing.TB, env ...string) *Terminal {
 	t.Helper()
 	dir := t.TempDir()
-	return &Terminal{t: t, Dir: dir, env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "TZ=UTC"}, env...)}
+	return &Terminal{
+		t:   t,
+		Dir: dir,
+		env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "TZ=UTC"}, env...),
+	}
 }
 
 func (c *Terminal) command(ctx context.Context, stdin string, args ...string) *exec.Cmd {
@@ -92,7 +96,13 @@ type Running struct {
 // Start runs a command that goes on.
 func (c *Terminal) Start(args ...string) *Running {
 	c.t.Helper()
-	r := &Running{t: c.t, cmd: c.command(context.WithoutCancel(c.t.Context()), "", args...), Out: &Buffer{}, Errs: &Buffer{}, ended: make(chan struct{})}
+	r := &Running{
+		t:     c.t,
+		cmd:   c.command(context.WithoutCancel(c.t.Context()), "", args...),
+		Out:   &Buffer{},
+		Errs:  &Buffer{},
+		ended: make(chan struct{}),
+	}
 	r.cmd.Stdout, r.cmd.Stderr = r.Out, r.Errs
 	if err := r.cmd.Start(); err != nil {
 		c.t.Fatal(err)

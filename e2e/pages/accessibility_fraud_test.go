@@ -45,7 +45,10 @@ func (g *gallery) proving(l map[string]any) {
 	g.b.Open(harness.Str(g.t, l, "url"))
 	harness.Ask[any](g.b, `window.Worker = class { postMessage() { setTimeout(() => this.onmessage({data: {part: .4}})) } }, null`)
 	g.b.Pay("4242424242424242")
-	g.b.Shows("the page says that it works", `document.querySelector("progress").checkVisibility() && document.querySelector("progress").value === .4`)
+	g.b.Shows(
+		"the page says that it works",
+		`document.querySelector("progress").checkVisibility() && document.querySelector("progress").value === .4`,
+	)
 	if said := harness.Ask[string](g.b, `document.getElementById("proof").innerText`); said != g.say.T("pay.proof") {
 		g.t.Errorf("the page says %q", said)
 	}

@@ -96,7 +96,9 @@ func (g *gallery) auditIn(name string, l look, rules string) {
 	if over := harness.Ask[float64](g.b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
 		g.t.Errorf("%s, %s: %v px wider than the screen", name, l.name, over)
 	}
-	if cut := harness.Ask[[]string](g.b, `[...document.querySelectorAll(".panel")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.id + " " + (e.scrollWidth - e.clientWidth) + " px")`); len(cut) > 0 {
+	if cut := harness.Ask[[]string](g.b, `[...document.querySelectorAll(".panel")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.id + " " + (e.scrollWidth - e.clientWidth) + " px")`); len(
+		cut,
+	) > 0 {
 		g.t.Errorf("%s, %s: cut off in its panel: %v", name, l.name, cut)
 	}
 	g.b.Picture(strings.ReplaceAll(name, " ", "-") + "-" + l.name)
@@ -127,7 +129,11 @@ type look struct {
 	rules         string // what axe-core checks, unless the look is a gallery's first
 }
 
-var looks = []look{{"light", "light", 1000, 900, allRules}, {"dark", "dark", 1000, 900, colourRules}, {"narrow", "light", 320, 700, widthRules}}
+var looks = []look{
+	{"light", "light", 1000, 900, allRules},
+	{"dark", "dark", 1000, 900, colourRules},
+	{"narrow", "light", 320, 700, widthRules},
+}
 
 // looksRightToLeft are for pages in a language that is written so.
 var looksRightToLeft = []look{{"rtl", "light", 1000, 900, ""}, {"rtl-dark-narrow", "dark", 320, 700, ""}}

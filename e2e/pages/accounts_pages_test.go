@@ -20,7 +20,17 @@ func TestAccountAccessibility(t *testing.T) {
 	address := harness.FreeAddress(t)
 	url := "http://localhost:" + address[strings.LastIndex(address, ":")+1:]
 	server := mailtest.Start(t, mailtest.Options{NoStartTLS: true})
-	p := harness.StartOn(t, filepath.Join(t.TempDir(), "data"), address, "--public-url", url, "--mail-from", "pay@shop.example", "--mail-url", server.URL())
+	p := harness.StartOn(
+		t,
+		filepath.Join(t.TempDir(), "data"),
+		address,
+		"--public-url",
+		url,
+		"--mail-from",
+		"pay@shop.example",
+		"--mail-url",
+		server.URL(),
+	)
 	p.URL = url
 	a := account{harness.OpenBrowser(t), url}
 	a.authenticator()

@@ -124,7 +124,10 @@ func TestPasskeyInABrowser(t *testing.T) {
 	a.Run(chromedp.WaitVisible(harness.CSS("[data-passkey]"))) // the device still offers it
 	a.Click("[data-passkey]")
 	a.Run(chromedp.WaitVisible(harness.CSS("#errors")))
-	if words := harness.Ask[string](a.Browser, `document.getElementById("errors").textContent`); !strings.Contains(words, "This passkey is not known here") {
+	if words := harness.Ask[string](a.Browser, `document.getElementById("errors").textContent`); !strings.Contains(
+		words,
+		"This passkey is not known here",
+	) {
 		t.Errorf("the page says %q", words)
 	}
 	a.OnlyOwnOrigin(a.url)
@@ -136,9 +139,14 @@ func (a account) authenticator() {
 	if _, err := chromedp.Call(a.Ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 		a.T.Fatal(err)
 	}
-	_, err := chromedp.Call(a.Ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true,
-		IsUserVerified: true, AutomaticPresenceSimulation: true}})
+	_, err := chromedp.Call(
+		a.Ctx,
+		webauthn.AddVirtualAuthenticator,
+		webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+			Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true,
+			HasUserVerification: true,
+			IsUserVerified:      true, AutomaticPresenceSimulation: true}},
+	)
 	if err != nil {
 		a.T.Fatal(err)
 	}

@@ -98,7 +98,11 @@ func newWalker(t *testing.T, origin, dial string) *walker {
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &walker{t: t, origin: origin, seen: map[string]bool{}, often: map[string]int{},
-		client: &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+		client: &http.Client{
+			Jar:           jar,
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}}
 }
 
 // find notes an address that was in an answer, unless it leads to another host.
@@ -280,13 +284,26 @@ func (w *walker) payer(key *harness.Client) {
 			w.t.Fatalf("no form: %s", page)
 		}
 		form := url.Values{"attempt": {string(attempt[1])}, "number": {number}, "exp": {"12/34"}, "cvc": {"123"}}
-		resp, _ := w.ask(http.MethodPost, "/pay"+harness.TokenPath(w.t, l)+"/payments", form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "Accept", "text/html")
+		resp, _ := w.ask(
+			http.MethodPost,
+			"/pay"+harness.TokenPath(w.t, l)+"/payments",
+			form.Encode(),
+			"Content-Type",
+			"application/x-www-form-urlencoded",
+			"Accept",
+			"text/html",
+		)
 		if resp.StatusCode != http.StatusSeeOther {
 			w.t.Errorf("paying with %s answers %d", number, resp.StatusCode)
 		}
 	}
-	resp, raw := w.ask(http.MethodPost, "/pay"+harness.TokenPath(w.t, l)+"/payments", `{"attempt":"a-challenged-attempt","card":{"number":"4000000000003220","expMonth":12,"expYear":2034,"cvc":"123"}}`,
-		"Content-Type", "application/json")
+	resp, raw := w.ask(
+		http.MethodPost,
+		"/pay"+harness.TokenPath(w.t, l)+"/payments",
+		`{"attempt":"a-challenged-attempt","card":{"number":"4000000000003220","expMonth":12,"expYear":2034,"cvc":"123"}}`,
+		"Content-Type",
+		"application/json",
+	)
 	var asked struct{ ActionURL string }
 	if err := json.Unmarshal(raw, &asked); err != nil || resp.StatusCode >= http.StatusBadRequest {
 		w.t.Fatalf("%d %s: %v", resp.StatusCode, raw, err)
@@ -316,13 +333,23 @@ func (w *walker) machines(user, key *harness.Client) {
 	}
 	w.ask(http.MethodGet, "/pay/f/"+harness.Str(w.t, form, "id"), "")
 	payment := harness.Str(w.t, harness.List(w.t, key.OK("GET", "/api/payments", ""), "data")[0], "id")
-	w.ask(http.MethodPost, "/pay/api/payments/"+payment+"/refunds", `{"amount":"1"}`, "Content-Type", "application/json", "Idempotency-Key", payment)
+	w.ask(
+		http.MethodPost,
+		"/pay/api/payments/"+payment+"/refunds",
+		`{"amount":"1"}`,
+		"Content-Type",
+		"application/json",
+		"Idempotency-Key",
+		payment,
+	)
 	w.ask(http.MethodPost, "/pay/api/payment", `{"amount":"x"}`, "Content-Type", "application/json")
-	for _, path := range []string{"/links", "/payments", "/events", "/balance", "/forms", "/webhook-endpoints", "/issuers", "/fraud/rules", "/reviews", "/disputes",
+	for _, path := range []string{"/links", "/payments", "/events", "/balance", "/forms", "/webhook-endpoints", "/issuers", "/fraud/rules",
+		"/reviews", "/disputes",
 		"/nowhere", "/test-clock", "/events?afterSeq=x", "/webhook-endpoints/" + harness.Str(w.t, endpoint, "id") + "/deliveries"} {
 		w.ask(http.MethodGet, "/pay/api"+path, "")
 	}
-	for _, path := range []string{"", "/", "/docs", "/verify", "/problems", "/openapi.yaml", "/.well-known/jwks.json", "/embed.js", "/readyz", "//verify", "/docs/../verify", "/api/payment", "/verify?link=x"} {
+	for _, path := range []string{"", "/", "/docs", "/verify", "/problems", "/openapi.yaml", "/.well-known/jwks.json", "/embed.js",
+		"/readyz", "//verify", "/docs/../verify", "/api/payment", "/verify?link=x"} {
 		if path != "" {
 			w.ask(http.MethodGet, "/pay"+path, "", "Accept", "text/html")
 		}
@@ -393,7 +420,15 @@ func (w *walker) merchant() {
 		w.t.Errorf("a stranger is sent to %q", to)
 	}
 	form := url.Values{"login": {harness.Payee}, "password": {"correct horse battery"}}
-	resp, body := w.ask(http.MethodPost, "/pay/dashboard/sign-in", form.Encode(), "Content-Type", "application/x-www-form-urlencoded", "Origin", w.origin)
+	resp, body := w.ask(
+		http.MethodPost,
+		"/pay/dashboard/sign-in",
+		form.Encode(),
+		"Content-Type",
+		"application/x-www-form-urlencoded",
+		"Origin",
+		w.origin,
+	)
 	if resp.StatusCode != http.StatusSeeOther {
 		w.t.Fatalf("signing in answers %d: %s", resp.StatusCode, body)
 	}

@@ -35,9 +35,18 @@ func TestDashboardAccessibility_Fraud(t *testing.T) {
 	g.show(room, "fraud")
 	fraudRulePages(g, room)
 	g.show(room+"/lists/new?kind=email&payment="+paid, "fraud list new")
-	g.b.Run(chromedp.SetValue(harness.CSS("#kind"), "bin"), chromedp.SetValue(harness.CSS("#value"), "4242"), chromedp.Click(harness.CSS("main form button.primary")), harness.WaitErrors)
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#kind"), "bin"),
+		chromedp.SetValue(harness.CSS("#value"), "4242"),
+		chromedp.Click(harness.CSS("main form button.primary")),
+		harness.WaitErrors,
+	)
 	g.audit("dashboard fraud list errors")
-	g.b.Run(chromedp.SetValue(harness.CSS("#value"), "424242"), chromedp.Click(harness.CSS("main form button.primary")), chromedp.WaitVisible(harness.CSS("#entries")))
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#value"), "424242"),
+		chromedp.Click(harness.CSS("main form button.primary")),
+		chromedp.WaitVisible(harness.CSS("#entries")),
+	)
 	g.show(room+"/lists", "fraud lists")
 	g.b.Click("#entries tbody a")
 	g.b.Run(chromedp.WaitVisible(harness.CSS("form.confirm")))
@@ -52,11 +61,24 @@ func fraudRulePages(g *gallery, room string) {
 	harness.Ask[any](g.b, `document.querySelectorAll("details").forEach(d => d.open = true), null`)
 	g.audit("dashboard fraud rule variables")
 	const long = `amount > 100 && card.age_days < 0 && payer.country in ["DE", "AT", "CH", "FR", "IT", "ES", "PT", "NL", "BE", "LU", "DK", "SE", "NO", "FI"] && address.cards_1d >= 3`
-	g.b.Run(chromedp.SetValue(harness.CSS("#name"), "Large amounts with a card that was never seen before, from abroad"), chromedp.SetValue(harness.CSS("#when"), long+" &&"), chromedp.Click(harness.CSS(`main form button[value="save"]`)), harness.WaitErrors)
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#name"), "Large amounts with a card that was never seen before, from abroad"),
+		chromedp.SetValue(harness.CSS("#when"), long+" &&"),
+		chromedp.Click(harness.CSS(`main form button[value="save"]`)),
+		harness.WaitErrors,
+	)
 	g.audit("dashboard fraud rule errors")
-	g.b.Run(chromedp.SetValue(harness.CSS("#when"), "amount > 5"), chromedp.Click(harness.CSS(`main form button[value="backtest"]`)), chromedp.WaitVisible(harness.CSS("#backtest-examples")))
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#when"), "amount > 5"),
+		chromedp.Click(harness.CSS(`main form button[value="backtest"]`)),
+		chromedp.WaitVisible(harness.CSS("#backtest-examples")),
+	)
 	g.audit("dashboard fraud rule tried")
-	g.b.Run(chromedp.SetValue(harness.CSS("#when"), long), chromedp.Click(harness.CSS(`main form button[value="save"]`)), chromedp.WaitVisible(harness.CSS("#versions")))
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#when"), long),
+		chromedp.Click(harness.CSS(`main form button[value="save"]`)),
+		chromedp.WaitVisible(harness.CSS("#versions")),
+	)
 	rule := harness.Ask[string](g.b, `location.pathname`)
 	g.show(rule, "fraud rule")
 	g.b.Click(`main form.filters button`)

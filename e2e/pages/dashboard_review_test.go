@@ -118,12 +118,36 @@ func (g *gallery) disputePages(queue, paid string) {
 	g.t.Helper()
 	at := "/dashboard/test/payments/" + paid
 	g.show(at+"/disputes", "dispute new")
-	g.b.Run(chromedp.SetValue(harness.CSS("#amount"), "12000"), chromedp.SetValue(harness.CSS("#reference"), "CB-2044"), chromedp.Click(harness.CSS("main form button.primary")), harness.WaitErrors)
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#amount"), "12000"),
+		chromedp.SetValue(harness.CSS("#reference"), "CB-2044"),
+		chromedp.Click(harness.CSS("main form button.primary")),
+		harness.WaitErrors,
+	)
 	g.audit("dashboard dispute errors")
-	g.b.Run(chromedp.SetValue(harness.CSS("#amount"), "120"), chromedp.Click(harness.CSS("main form button.primary")), chromedp.WaitVisible(harness.CSS("#disputes")))
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#amount"), "120"),
+		chromedp.Click(harness.CSS("main form button.primary")),
+		chromedp.WaitVisible(harness.CSS("#disputes")),
+	)
 	g.audit("dashboard dispute recorded")
-	g.key.OK("POST", "/api/payments/"+paid+"/disputes", `{"reason":"fraudulent","amount":"20","reference":"CB-2045 `+strings.Repeat("Donaudampfschifffahrt", 4)+`","evidenceDueAt":"2026-01-31T23:59:59Z"}`, "Idempotency-Key", "second")
-	done := g.key.OK("POST", "/api/payments/"+paid+"/disputes", `{"reason":"duplicate","amount":"10","reference":"CB-2046"}`, "Idempotency-Key", "third")
+	g.key.OK(
+		"POST",
+		"/api/payments/"+paid+"/disputes",
+		`{"reason":"fraudulent","amount":"20","reference":"CB-2045 `+strings.Repeat(
+			"Donaudampfschifffahrt",
+			4,
+		)+`","evidenceDueAt":"2026-01-31T23:59:59Z"}`,
+		"Idempotency-Key",
+		"second",
+	)
+	done := g.key.OK(
+		"POST",
+		"/api/payments/"+paid+"/disputes",
+		`{"reason":"duplicate","amount":"10","reference":"CB-2046"}`,
+		"Idempotency-Key",
+		"third",
+	)
 	g.key.OK("POST", "/api/payments/"+paid+"/disputes/"+harness.Str(g.t, done, "id"), `{"state":"lost"}`, "Idempotency-Key", "lost")
 	g.show(at, "payment disputed")
 	move := harness.Ask[string](g.b, `document.querySelector('#disputes a[href*="to=under_review"]').getAttribute("href")`)

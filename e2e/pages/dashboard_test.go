@@ -74,7 +74,12 @@ func paymentPages(g *gallery) {
 	_, part := g.paidBy("4242424242424242", `"amount":"120"`)
 	g.key.OK("POST", "/api/payments/"+part+"/refunds", `{"amount":"20"}`, "Idempotency-Key", "part")
 	long := strings.Repeat("Donaudampfschifffahrt", 9) // one word of 189 letters
-	_, wide := g.pays(g.key.Link(`"amount":"999999.99","maxUses":1,"description":"`+long+long+`","reference":"`+long+`","realm":"`+long[:60]+`","metadata":{"`+long[:60]+`":"`+long+`"}`), "4000000000009995")
+	_, wide := g.pays(
+		g.key.Link(
+			`"amount":"999999.99","maxUses":1,"description":"`+long+long+`","reference":"`+long+`","realm":"`+long[:60]+`","metadata":{"`+long[:60]+`":"`+long+`"}`,
+		),
+		"4000000000009995",
+	)
 	g.show("/dashboard/test/payments/"+wide, "payment of long words")
 	g.show("/dashboard/test/links", "links of long words")
 	g.show("/dashboard/test/payments", "payments")

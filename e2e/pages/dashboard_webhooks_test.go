@@ -46,7 +46,11 @@ func webhookPages(g *gallery) {
 	const rooms = "/dashboard/test/webhooks"
 	g.show("/dashboard/live/webhooks", "webhooks empty")
 	g.show(rooms+"/new", "webhook new")
-	g.b.Run(chromedp.SetValue(harness.CSS("#url"), s.URL+"/webhooks"), chromedp.Click(harness.CSS("main form button.primary")), chromedp.WaitVisible(harness.CSS("#secret")))
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#url"), s.URL+"/webhooks"),
+		chromedp.Click(harness.CSS("main form button.primary")),
+		chromedp.WaitVisible(harness.CSS("#secret")),
+	)
 	g.audit("dashboard webhook secret")
 	listed := harness.List(g.t, g.key.OK("GET", "/api/webhook-endpoints", ""), "data")
 	one := rooms + "/" + harness.Str(g.t, listed[0], "id")
@@ -67,12 +71,18 @@ func webhookPages(g *gallery) {
 	g.show(one+"/delete", "webhook delete")
 	g.show(one+"/redeliver", "webhook bulk")
 	g.b.Click("main form button.primary")
-	g.b.Shows("the bulk redelivery shows its end by itself", `document.querySelector("main progress")?.value === document.querySelector("main progress")?.max && document.querySelector("main .badge.good") !== null`)
+	g.b.Shows(
+		"the bulk redelivery shows its end by itself",
+		`document.querySelector("main progress")?.value === document.querySelector("main progress")?.max && document.querySelector("main .badge.good") !== null`,
+	)
 	g.audit("dashboard webhook bulk done")
 	g.show(one, "webhook")
 	streamsCSV(g)
 	g.b.Click(`main form[action$="/test"] button`)
-	g.b.Shows("the test shows its answer by itself", `location.pathname.includes("/deliveries/") && document.querySelector("main .badge.good") !== null`)
+	g.b.Shows(
+		"the test shows its answer by itself",
+		`location.pathname.includes("/deliveries/") && document.querySelector("main .badge.good") !== null`,
+	)
 	g.audit("dashboard webhook test")
 	g.show(rooms, "webhooks")
 }
@@ -104,12 +114,18 @@ func streamsCSV(g *gallery) {
 		raw, err := os.ReadFile(found[0])
 		return err == nil && strings.HasPrefix(string(raw), "\ufeffid,createdAt,event,") && strings.Count(string(raw), "\r\n") > 2
 	})
-	if !harness.Ask[bool](g.b, `window.told.length === 1 && window.told[0] && document.querySelector(".csvbar") === null && !document.querySelector("a[data-csv]").hidden`) {
+	if !harness.Ask[bool](
+		g.b,
+		`window.told.length === 1 && window.told[0] && document.querySelector(".csvbar") === null && !document.querySelector("a[data-csv]").hidden`,
+	) {
 		g.t.Error("the bar was not there while the rows came, or did not go")
 	}
 	harness.Ask[any](g.b, `document.querySelector("a[data-csv]").href = "/dashboard/test/keys", null`)
 	g.b.Click("a[data-csv]")
-	g.b.Shows("a table that did not come is told of", `document.querySelector(".csvbar .error")?.textContent === "The download broke off. Try again."`)
+	g.b.Shows(
+		"a table that did not come is told of",
+		`document.querySelector(".csvbar .error")?.textContent === "The download broke off. Try again."`,
+	)
 	g.audit("dashboard webhook csv failed")
 	g.b.Open(harness.Ask[string](g.b, `location.href`))
 }
@@ -117,13 +133,21 @@ func streamsCSV(g *gallery) {
 func keyPages(g *gallery, user *harness.Client) {
 	g.t.Helper()
 	const room = "/dashboard/test/keys"
-	user.OK("POST", "/api/api-keys", `{"name":"The shop’s order service, which has a long name","mode":"test","scopes":["links:read"],"expiresAt":"2031-01-01T00:00:00Z"}`)
+	user.OK(
+		"POST",
+		"/api/api-keys",
+		`{"name":"The shop’s order service, which has a long name","mode":"test","scopes":["links:read"],"expiresAt":"2031-01-01T00:00:00Z"}`,
+	)
 	gone := user.OK("POST", "/api/api-keys", `{"name":"old","mode":"test","scopes":["links:read","links:write"]}`)
 	user.OK("DELETE", "/api/api-keys/"+harness.Str(g.t, gone, "id"), "")
 	g.show("/dashboard/live/keys", "keys empty")
 	g.show(room, "keys")
 	g.show(room+"/new", "key new")
-	g.b.Run(chromedp.SetValue(harness.CSS("#name"), "accounting"), chromedp.Click(harness.CSS("main form button.primary")), chromedp.WaitVisible(harness.CSS("#secret")))
+	g.b.Run(
+		chromedp.SetValue(harness.CSS("#name"), "accounting"),
+		chromedp.Click(harness.CSS("main form button.primary")),
+		chromedp.WaitVisible(harness.CSS("#secret")),
+	)
 	g.audit("dashboard key secret")
 	newest := harness.Str(g.t, harness.List(g.t, user.OK("GET", "/api/api-keys", ""), "data")[0], "id")
 	g.show(room+"/"+newest+"/rotate", "key rotate")

@@ -74,7 +74,9 @@ func solving(b *harness.Browser, rounds int) time.Duration {
 // than ours.
 func asPhone(b *harness.Browser) {
 	b.T.Helper()
-	b.Run(chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait, chromedp.EmulateScale(3)))
+	b.Run(
+		chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait, chromedp.EmulateScale(3)),
+	)
 	if _, err := chromedp.Call(b.Ctx, emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: 4}); err != nil {
 		b.T.Fatal(err)
 	}

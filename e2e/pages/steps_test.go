@@ -15,7 +15,8 @@ func TestF32BrowsersTellSteps(t *testing.T) {
 	p, b := harness.Start(t), harness.OpenBrowser(t)
 	_, key := p.Merchant(t, "ada")
 	steps := func(l map[string]any, column string) (n int) {
-		if err := harness.OpenReports(t, p.Data).QueryRowContext(t.Context(), "SELECT "+column+" FROM report_links WHERE id = $1", l["id"]).Scan(&n); err != nil {
+		if err := harness.OpenReports(t, p.Data).QueryRowContext(t.Context(), "SELECT "+column+" FROM report_links WHERE id = $1",
+			l["id"]).Scan(&n); err != nil {
 			return -1
 		}
 		return n

@@ -91,8 +91,16 @@ func TestScriptLeavesWhatTheServerTakes(t *testing.T) {
 			compose(b)
 		}
 		b.Open(harness.Str(t, l, "url"))
-		b.Run(chromedp.SendKeys(harness.CSS("#amount"), "€ 1.234,50"), chromedp.SendKeys(harness.CSS("#number"), "4242-4242-4242-4242"),
-			chromedp.SendKeys(harness.CSS("#exp"), "1/34"), chromedp.SendKeys(harness.CSS("#cvc"), "123"), chromedp.Click(harness.CSS(harness.PayButton)))
+		b.Run(
+			chromedp.SendKeys(harness.CSS("#amount"), "€ 1.234,50"),
+			chromedp.SendKeys(harness.CSS("#number"), "4242-4242-4242-4242"),
+			chromedp.SendKeys(
+				harness.CSS("#exp"),
+				"1/34",
+			),
+			chromedp.SendKeys(harness.CSS("#cvc"), "123"),
+			chromedp.Click(harness.CSS(harness.PayButton)),
+		)
 		b.Sees("Payment received")
 		b.Text("€1,234.50")
 	}
@@ -196,7 +204,8 @@ func compose(b *harness.Browser) {
 		emptied(b, c.field)
 		for _, text := range c.steps {
 			end := int64(len([]rune(text)))
-			if _, err := chromedp.Call(b.Ctx, input.ImeSetComposition, input.ImeSetCompositionParams{Text: text, SelectionStart: end, SelectionEnd: end}); err != nil {
+			if _, err := chromedp.Call(b.Ctx, input.ImeSetComposition,
+				input.ImeSetCompositionParams{Text: text, SelectionStart: end, SelectionEnd: end}); err != nil {
 				b.T.Fatal(err)
 			}
 			if got := left(b, c.field); got != text {

@@ -37,8 +37,21 @@ func TestFraudBudget(t *testing.T) {
 			harness.StoreOn(t, pgtest.Database(t))
 			data := filepath.Join(t.TempDir(), "data")
 			harness.Worked(t, "created the keys", "keys", "create", "--data", data)
-			p := harness.StartOn(t, data, harness.FreeAddress(t), "--target", "gateway,users,links,verifier,payments,transactions,notifier,simulator",
-				"--internal-listen", harness.FreeAddress(t), "--internal-secret-file", secret, "--service", "fraud=http://"+silent.Addr().String(), "--fraud-budget", budget.String())
+			p := harness.StartOn(
+				t,
+				data,
+				harness.FreeAddress(t),
+				"--target",
+				"gateway,users,links,verifier,payments,transactions,notifier,simulator",
+				"--internal-listen",
+				harness.FreeAddress(t),
+				"--internal-secret-file",
+				secret,
+				"--service",
+				"fraud=http://"+silent.Addr().String(),
+				"--fraud-budget",
+				budget.String(),
+			)
 			_, key := p.Merchant(t, harness.Payee)
 			n := 0
 			took := func() time.Duration {

@@ -109,7 +109,8 @@ func TestPostgresTwoProcesses(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(data, "keys"), os.DirFS(filepath.Join(a.Data, "keys"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Chmod(data, 0o700), os.Chmod(filepath.Join(data, "keys"), 0o700), os.Chmod(filepath.Join(data, "keys", "keys.json"), 0o600)); err != nil {
+	if err := errors.Join(os.Chmod(data, 0o700), os.Chmod(filepath.Join(data, "keys"), 0o700),
+		os.Chmod(filepath.Join(data, "keys", "keys.json"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	b := harness.StartOn(t, data, harness.FreeAddress(t))

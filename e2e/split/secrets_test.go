@@ -17,7 +17,13 @@ func TestI15NoCardAnywhere(t *testing.T) {
 	for i, number := range harness.CardsUsed {
 		l := key.Link(fmt.Sprintf(`"amount":"%d.99"`, i+1))
 		key.PayJSON(l, fmt.Sprintf("attempt-%010d", i), number)
-		key.As("").Do("POST", harness.TokenPath(t, l)+"/payments", `{"attempt":"attempt-bad-0000001","colour":"`+number+`","card":{"number":"`+number+`","cvc":"7391"}}`)
+		key.As(
+			"",
+		).Do(
+			"POST",
+			harness.TokenPath(t, l)+"/payments",
+			`{"attempt":"attempt-bad-0000001","colour":"`+number+`","card":{"number":"`+number+`","cvc":"7391"}}`,
+		)
 		key.As("").Do("POST", harness.TokenPath(t, l)+"/payments", `{"attempt":"`+number+`","card":{"number":["`+number+`"],"cvc":"7391"}`)
 		key.As("").Do("GET", harness.TokenPath(t, l)+"/status?attempt=attempt-0000000000", "", "Accept", "application/json")
 	}

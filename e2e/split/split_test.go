@@ -33,10 +33,15 @@ func replaysElsewhere(t *testing.T, f *harness.Fleet) {
 		first := c.Do("POST", path, body, "Idempotency-Key", name)
 		other := c.At(f.GatewayURL(1))
 		again := other.Do("POST", path, body, "Idempotency-Key", name)
-		if first.Status != http.StatusOK || string(first.Body) != string(again.Body) || first.Header.Get("Idempotent-Replayed") != "" || again.Header.Get("Idempotent-Replayed") != "true" {
+		if first.Status != http.StatusOK || string(first.Body) != string(again.Body) || first.Header.Get("Idempotent-Replayed") != "" ||
+			again.Header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("%s: %d\n%s\nand again: %d\n%s", path, first.Status, first.Body, again.Status, again.Body)
 		}
-		if spaced := other.Do("POST", path, strings.TrimSuffix(body, "}")+" }", "Idempotency-Key", name); string(spaced.Body) != string(first.Body) {
+		if spaced := other.Do("POST", path, strings.TrimSuffix(body, "}")+" }", "Idempotency-Key", name); string(
+			spaced.Body,
+		) != string(
+			first.Body,
+		) {
 			t.Errorf("%s with a space more: %d %s", path, spaced.Status, spaced.Body)
 		}
 		if body == "{}" { // the only one that the call takes
@@ -81,7 +86,8 @@ func keepsToItsRoutes(t *testing.T, f *harness.Fleet) {
 	protocols.SetUnencryptedHTTP2(true)
 	raw := &http.Client{Transport: &http.Transport{Protocols: protocols}}
 	for target, addresses := range f.Internal {
-		for _, path := range []string{"/", "/api/payments", "/openapi.yaml", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics", "/l/x", "/simulator/3ds.css", "/paylink." + target + "/Get"} {
+		for _, path := range []string{"/", "/api/payments", "/openapi.yaml", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics",
+			"/l/x", "/simulator/3ds.css", "/paylink." + target + "/Get"} {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addresses[0]+path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -105,7 +111,8 @@ func keepsToItsRoutes(t *testing.T, f *harness.Fleet) {
 	if a := front.Client(t).As("eyJhbGciOiJFZERTQSJ9.e30.AA").Do("GET", "/api/users/me", ""); a.Status != http.StatusUnauthorized {
 		t.Errorf("a false session: %d", a.Status)
 	}
-	if _, body := f.Instances["gateway"][0].Get(t, "/metrics"); !strings.Contains(body, `paylink_rpc_seconds_count{code=`) || !strings.Contains(body, "paylink_rpc_refused_total") {
+	if _, body := f.Instances["gateway"][0].Get(t, "/metrics"); !strings.Contains(body, `paylink_rpc_seconds_count{code=`) ||
+		!strings.Contains(body, "paylink_rpc_refused_total") {
 		t.Errorf("the gateway's metrics lack the calls: %.300s", body)
 	}
 	if slices.Contains(strings.Split(f.Logs.String(), "\n"), "panic") {

@@ -117,7 +117,8 @@ func expires(t *testing.T, key *harness.Client, shop *harness.Shop, month map[st
 	if a := key.PayJSON(month, "attempt-0000000003", "4242424242424242"); a.Status != http.StatusConflict || a.JSON["code"] != "link_expired" {
 		t.Errorf("paying an expired link: %d %s", a.Status, a.Body)
 	}
-	if v := key.As("").OK("GET", "/verify?link="+harness.Str(t, month, "url"), "", "Accept", "application/json"); v["expired"] != true || v["ours"] != true {
+	if v := key.As("").OK("GET", "/verify?link="+harness.Str(t, month, "url"), "", "Accept", "application/json"); v["expired"] != true ||
+		v["ours"] != true {
 		t.Errorf("the verifier: %v", v)
 	}
 	if n := len(harness.List(t, key.OK("GET", "/api/links?status=expired", ""), "data")); n != 2 {

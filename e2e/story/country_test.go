@@ -20,8 +20,17 @@ func TestCountryHeader(t *testing.T) {
 			t.Helper()
 			n++
 			l := key.Link(`"amount":"12.50"`)
-			a := key.As("").Do("POST", harness.TokenPath(t, l)+"/payments", `{"attempt":"country-attempt-`+string(rune('a'+n))+`","card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`,
-				header, country, "X-Forwarded-For", "203.0.113.7")
+			a := key.As(
+				"",
+			).Do(
+				"POST",
+				harness.TokenPath(t, l)+"/payments",
+				`{"attempt":"country-attempt-`+string(rune('a'+n))+`","card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`,
+				header,
+				country,
+				"X-Forwarded-For",
+				"203.0.113.7",
+			)
 			if a.Status != http.StatusOK && a.Status != http.StatusPaymentRequired {
 				t.Fatalf("paying from %q answers %d: %s", country, a.Status, a.Body)
 			}
@@ -42,7 +51,8 @@ func TestCountryHeader(t *testing.T) {
 	}
 	pay = open("198.51.100.0/24") // differs from the sender
 	got := pay("AQ")
-	if risk, _ := got["risk"].(map[string]any); got["status"] != "succeeded" || risk["country"] != nil || risk["action"] != "allow" || risk["address"] == "203.0.113.0/24" {
+	if risk, _ := got["risk"].(map[string]any); got["status"] != "succeeded" || risk["country"] != nil || risk["action"] != "allow" ||
+		risk["address"] == "203.0.113.0/24" {
 		t.Errorf("whoever is no proxy of ours says a country: %v, %v", got["status"], risk)
 	}
 	harness.Refused(t, "--country-header", "check-config", "--data", t.TempDir(), "--country-header", header)

@@ -33,7 +33,10 @@ func TestDeveloperStory(t *testing.T) {
 	watch.Says("REFERENCE")
 
 	// A link, paid in the browser.
-	made := harness.Decode[sdk.Link](t, terminal.OK("links", "create", "--amount", "12.50", "--description", "Two coffees", "--reference", "order-7", "--json"))
+	made := harness.Decode[sdk.Link](
+		t,
+		terminal.OK("links", "create", "--amount", "12.50", "--description", "Two coffees", "--reference", "order-7", "--json"),
+	)
 	b.Open(made.URL)
 	b.Pay("4242424242424242")
 	b.Sees("Payment received")
@@ -51,7 +54,8 @@ func TestDeveloperStory(t *testing.T) {
 	}
 
 	// Failures.
-	for event, shown := range map[string]string{"payment.declined": "declined", "payment.requires_action": "requires_action", "payment.review": "review"} {
+	for event, shown := range map[string]string{"payment.declined": "declined", "payment.requires_action": "requires_action",
+		"payment.review": "review"} {
 		terminal.OK("trigger", event)
 		watch.Says(shown)
 		hears(t, local, event)
@@ -79,7 +83,10 @@ func TestDeveloperStory(t *testing.T) {
 // aMonth: "expires in 30 days" takes a second.
 func aMonth(t *testing.T, terminal *harness.Terminal, local *harness.Receiver) {
 	t.Helper()
-	rent := harness.Decode[sdk.Link](t, terminal.OK("links", "create", "--amount", "40.00", "--expires", "30d", "--reference", "rent", "--json"))
+	rent := harness.Decode[sdk.Link](
+		t,
+		terminal.OK("links", "create", "--amount", "40.00", "--expires", "30d", "--reference", "rent", "--json"),
+	)
 	start := time.Now()
 	clock := harness.Decode[sdk.Clock](t, terminal.OK("clock", "advance", "31d", "--json"))
 	if ahead := time.Until(clock.Now).Hours() / 24; ahead < 30.9 || ahead > 31.1 {

@@ -17,11 +17,19 @@ func TestF11ExpiredLinkTellsWhenAndWhy(t *testing.T) {
 	l := key.Link(`"amount":"7"`)
 	p, path := harness.ExpiredLink(t, p, l)
 	status, page := p.Get(t, path)
-	if status != http.StatusGone || !strings.Contains(page, "This link has expired") || !strings.Contains(page, "<dt>Expired</dt>") || strings.Contains(page, `id="pay"`) {
+	if status != http.StatusGone || !strings.Contains(page, "This link has expired") || !strings.Contains(page, "<dt>Expired</dt>") ||
+		strings.Contains(page, `id="pay"`) {
 		t.Errorf("%d %s", status, page)
 	}
-	a := key.As("").Do("POST", path+"/payments", `{"attempt":"attempt-0000000001","card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"7391"}}`)
-	if a.Status != http.StatusConflict || a.JSON["code"] != "link_expired" || !strings.Contains(harness.Str(t, a.JSON, "detail"), "This link expired on ") {
+	a := key.As(
+		"",
+	).Do(
+		"POST",
+		path+"/payments",
+		`{"attempt":"attempt-0000000001","card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"7391"}}`,
+	)
+	if a.Status != http.StatusConflict || a.JSON["code"] != "link_expired" ||
+		!strings.Contains(harness.Str(t, a.JSON, "detail"), "This link expired on ") {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	if n := len(harness.List(t, key.OK("GET", "/api/payments", ""), "data")); n != 0 {

@@ -41,7 +41,8 @@ func snippet(t *testing.T, p *harness.Process, form string) string {
 	t.Helper()
 	src, integrity := pages.Embed(p.URL)
 	line := formsDocument(t, "html")
-	for _, fill := range [][2]string{{"https://pay.example/embed.js?v=VERSION", src}, {"sha384-HASH", integrity}, {"frm_FORM", form}, {"https://pay.example", p.URL}} {
+	for _, fill := range [][2]string{{"https://pay.example/embed.js?v=VERSION", src}, {"sha384-HASH", integrity}, {"frm_FORM", form},
+		{"https://pay.example", p.URL}} {
 		if !strings.Contains(line, fill[0]) {
 			t.Fatalf("the line of docs/forms.md has no %s", fill[0])
 		}
@@ -54,7 +55,8 @@ func snippet(t *testing.T, p *harness.Process, form string) string {
 func merchantSite(t *testing.T, p *harness.Process, address, form string) {
 	t.Helper()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"main.go": formsDocument(t, "go"), "go.mod": "module shop\n\ngo 1.24\n", "snippet.html": snippet(t, p, form)} {
+	for name, content := range map[string]string{"main.go": formsDocument(t, "go"), "go.mod": "module shop\n\ngo 1.24\n",
+		"snippet.html": snippet(t, p, form)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +155,8 @@ for (const type of ["keydown", "input", "paste"]) addEventListener(type, (e) => 
 func watching(b *harness.Browser, more string) {
 	b.T.Helper()
 	b.Run(chromedp.Navigate("about:blank")) // the tab is there
-	if _, err := chromedp.Call(b.Ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch + more}); err != nil {
+	if _, err := chromedp.Call(b.Ctx, page.AddScriptToEvaluateOnNewDocument,
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: watch + more}); err != nil {
 		b.T.Fatal(err)
 	}
 }
@@ -327,7 +330,11 @@ func TestFormAgainstAHostilePage(t *testing.T) {
 			return `<h1>Shop</h1>` + snippet(t, p, form) + `<iframe id=forger src="` + numbered(evil) + `/forger"></iframe>`
 		}
 		if r.URL.Path == "/covered" {
-			return `<h1>Shop</h1>` + snippet(t, p, form) + `<div style="position:fixed;inset:0;background:#fffe;pointer-events:none">Press here for your prize</div>`
+			return `<h1>Shop</h1>` + snippet(
+				t,
+				p,
+				form,
+			) + `<div style="position:fixed;inset:0;background:#fffe;pointer-events:none">Press here for your prize</div>`
 		}
 		return `<h1>Shop</h1>` + snippet(t, p, form)
 	})
@@ -347,9 +354,18 @@ func TestFormAgainstAHostilePage(t *testing.T) {
 	t.Run("another page cannot send the form", func(t *testing.T) {
 		before := len(harness.List(t, key.OK("GET", "/api/links", ""), "data"))
 		b.Open(good + "/")
-		harness.Ask[any](b, `fetch("`+p.URL+`/f/`+form+`", {method: "POST", mode: "no-cors", body: new URLSearchParams({amount: "5", email: "a@b.example"})}).catch(() => null)`)
-		harness.Ask[any](b, `document.body.insertAdjacentHTML("beforeend", '<form id=theirs method=post action="`+p.URL+`/f/`+form+`"><input name=amount value=5><input name=email value=a@b.example></form>'), document.getElementById("theirs").submit(), null`)
-		b.Shows("our refusal is shown", `location.href.startsWith("`+p.URL+`/f/") && document.querySelector("h1") !== null && document.querySelector("form#fill, form#pay") === null`)
+		harness.Ask[any](
+			b,
+			`fetch("`+p.URL+`/f/`+form+`", {method: "POST", mode: "no-cors", body: new URLSearchParams({amount: "5", email: "a@b.example"})}).catch(() => null)`,
+		)
+		harness.Ask[any](
+			b,
+			`document.body.insertAdjacentHTML("beforeend", '<form id=theirs method=post action="`+p.URL+`/f/`+form+`"><input name=amount value=5><input name=email value=a@b.example></form>'), document.getElementById("theirs").submit(), null`,
+		)
+		b.Shows(
+			"our refusal is shown",
+			`location.href.startsWith("`+p.URL+`/f/") && document.querySelector("h1") !== null && document.querySelector("form#fill, form#pay") === null`,
+		)
 		if after := len(harness.List(t, key.OK("GET", "/api/links", ""), "data")); after != before {
 			t.Errorf("%d links became %d", before, after)
 		}
@@ -409,7 +425,8 @@ func TestFormIsArchived(t *testing.T) {
 	p := harness.Start(t)
 	_, key := p.Merchant(t, "ada-lovelace")
 	form := harness.Form(t, key, "https://shop.example", "")
-	if status, body := p.Get(t, "/f/"+form); status != http.StatusOK || !regexp.MustCompile(`name="attempt" value="[0-9a-z]{26}"`).MatchString(body) {
+	if status, body := p.Get(t, "/f/"+form); status != http.StatusOK ||
+		!regexp.MustCompile(`name="attempt" value="[0-9a-z]{26}"`).MatchString(body) {
 		t.Errorf("the form's page: %d", status)
 	}
 	key.OK("DELETE", "/api/forms/"+form, "")
@@ -432,7 +449,10 @@ func TestFormAsAButton(t *testing.T) {
 	form = harness.Form(t, key, shop, "")
 	b := harness.OpenBrowser(t)
 	b.Open(shop + "/")
-	b.Shows("the button is there, and no frame", `(s => !s.querySelector("iframe") && s.querySelector("a").textContent === "Buy a ticket")(document.querySelector("paylink-form").shadowRoot)`)
+	b.Shows(
+		"the button is there, and no frame",
+		`(s => !s.querySelector("iframe") && s.querySelector("a").textContent === "Buy a ticket")(document.querySelector("paylink-form").shadowRoot)`,
+	)
 	harness.Ask[bool](b, `(document.querySelector("paylink-form").shadowRoot.querySelector("a").click(), true)`)
 	b.Sees("Pay ada-lovelace")
 	typed(b, "#f-email", "grace@example.com")

@@ -47,7 +47,11 @@ func TestFraudStory(t *testing.T) {
 	p := harness.Start(t, "--trusted-proxies", "127.0.0.1/32")
 	s := &fraudStory{t: t, p: p, b: harness.OpenBrowser(t)}
 	_, s.key = p.Merchant(t, "babbage-tickets")
-	s.shop, s.second = s.key.Link(harness.LinkMembers+`,"amount":"1.00","maxUses":null`), s.key.Link(harness.LinkMembers+`,"amount":"30","maxUses":null`)
+	s.shop, s.second = s.key.Link(
+		harness.LinkMembers+`,"amount":"1.00","maxUses":null`,
+	), s.key.Link(
+		harness.LinkMembers+`,"amount":"30","maxUses":null`,
+	)
 	s.large = s.key.Link(harness.LinkMembers + `,"amount":"250","maxUses":null`)
 	s.b.SignIn(p.URL, "babbage-tickets")
 	s.b.Open(p.URL + "/dashboard/test/fraud?lang=en")
@@ -72,7 +76,13 @@ func TestFraudStory(t *testing.T) {
 func (s *fraudStory) try(l map[string]any, address, number string) harness.Answer {
 	s.t.Helper()
 	s.tries++
-	body := fmt.Sprintf(`{"attempt":"story-attempt-%06d","payer":{"name":"Payer %d","email":"payer%d@example.com"},"card":{"number":%q,"expMonth":12,"expYear":2034,"cvc":"739"}}`, s.tries, s.tries, s.tries, number)
+	body := fmt.Sprintf(
+		`{"attempt":"story-attempt-%06d","payer":{"name":"Payer %d","email":"payer%d@example.com"},"card":{"number":%q,"expMonth":12,"expYear":2034,"cvc":"739"}}`,
+		s.tries,
+		s.tries,
+		s.tries,
+		number,
+	)
 	return s.key.As("").Do("POST", harness.TokenPath(s.t, l)+"/payments", body, "X-Forwarded-For", address)
 }
 
@@ -129,7 +139,10 @@ func (s *fraudStory) attack() string {
 func (s *fraudStory) looks() {
 	s.t.Helper()
 	s.reload("/dashboard/test/fraud", "the figures show the attack", func() bool {
-		return harness.Ask[bool](s.b, `[...document.querySelectorAll(".figures > div")].some(e => e.innerText.includes("Refused by the shield") && Number(e.querySelector(".value").innerText) >= 10)`)
+		return harness.Ask[bool](
+			s.b,
+			`[...document.querySelectorAll(".figures > div")].some(e => e.innerText.includes("Refused by the shield") && Number(e.querySelector(".value").innerText) >= 10)`,
+		)
 	})
 	s.b.Text("Nothing can be said yet.")     // of fraud: nothing is labeled yet
 	s.b.Text("because no model was running") // honest about scores, too
@@ -219,7 +232,10 @@ func (s *fraudStory) shadows(rule string) {
 		}
 	}
 	s.reload("/dashboard/test/fraud/rules", "the rule has hits in shadow", func() bool {
-		return harness.Ask[bool](s.b, `Number(document.querySelector("#`+rule+` td:nth-child(5)").innerText) >= 1 && document.querySelector("#`+rule+` td:nth-child(4)").innerText === "0"`)
+		return harness.Ask[bool](
+			s.b,
+			`Number(document.querySelector("#`+rule+` td:nth-child(5)").innerText) >= 1 && document.querySelector("#`+rule+` td:nth-child(4)").innerText === "0"`,
+		)
 	})
 	s.b.Picture("fraud-story-4-shadow")
 }
@@ -272,7 +288,8 @@ func (s *fraudStory) blocked(rule string) {
 // comesFrom sets the address of the browser's requests, as a proxy would.
 func comesFrom(b *harness.Browser, address string) {
 	b.T.Helper()
-	if _, err := chromedp.Call(b.Ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"X-Forwarded-For": address}}); err != nil {
+	if _, err := chromedp.Call(b.Ctx, network.SetExtraHTTPHeaders,
+		network.SetExtraHTTPHeadersParams{Headers: network.Headers{"X-Forwarded-For": address}}); err != nil {
 		b.T.Fatal(err)
 	}
 }
@@ -334,7 +351,11 @@ func (s *fraudStory) clearsQueue() {
 	said := []string{"The payment was approved.", "The payment was declined. The payer is not charged.", "The money goes back"}
 	for i, verb := range []string{"approve", "decline", "fraud"} {
 		id := harness.Str(s.t, held[i], "id")
-		s.reload("/dashboard/test/review", "the payment is in the queue", func() bool { return harness.Ask[bool](s.b, `document.getElementById("`+id+`") !== null`) })
+		s.reload(
+			"/dashboard/test/review",
+			"the payment is in the queue",
+			func() bool { return harness.Ask[bool](s.b, `document.getElementById("`+id+`") !== null`) },
+		)
 		s.b.Click(`#` + id + ` a[href*="/` + verb + `"]`)
 		s.b.Click("main form.confirm button[type=submit]")
 		s.b.Text(said[i])

@@ -47,7 +47,8 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 		t.Errorf("receipt %+v, and %d more", got, server.Waiting())
 	}
 	address := harness.ReceiptAddress.FindString(got.Text)
-	if status, page := p.Get(t, strings.TrimPrefix(address, p.URL)); status != 200 || !strings.Contains(page, "A genuine receipt") || !strings.Contains(page, "€12.50") {
+	if status, page := p.Get(t, strings.TrimPrefix(address, p.URL)); status != 200 || !strings.Contains(page, "A genuine receipt") ||
+		!strings.Contains(page, "€12.50") {
 		t.Errorf("the page says %d: %s", status, page)
 	}
 	_, keys := p.Get(t, "/.well-known/jwks.json")
@@ -64,13 +65,31 @@ func TestMailOutlivesItsProcess(t *testing.T) {
 	harness.Worked(t, "status     succeeded\n", "receipt", "verify", "--jwks", file, address)
 	harness.Worked(t, "authentic", "receipt", "verify", "--data", p.Data, token)
 	harness.Refused(t, "this receipt is invalid", "receipt", "verify", "--jwks", file, token[:len(token)-4]+"AAAA")
-	harness.Refused(t, "this receipt is invalid", "receipt", "verify", "--jwks", file, strings.TrimPrefix(harness.Str(t, l, "url"), p.URL+"/l/"))
+	harness.Refused(
+		t,
+		"this receipt is invalid",
+		"receipt",
+		"verify",
+		"--jwks",
+		file,
+		strings.TrimPrefix(harness.Str(t, l, "url"), p.URL+"/l/"),
+	)
 }
 
 // TestMailSettings checks that errors in them are reported, and that no password is repeated.
 func TestMailSettings(t *testing.T) {
 	dir := t.TempDir()
-	harness.Worked(t, "is valid", "check-config", "--data", dir, "--mail-url", "smtp://u:s3cret@mail.example", "--mail-from", "pay@shop.example")
+	harness.Worked(
+		t,
+		"is valid",
+		"check-config",
+		"--data",
+		dir,
+		"--mail-url",
+		"smtp://u:s3cret@mail.example",
+		"--mail-from",
+		"pay@shop.example",
+	)
 	for words, args := range map[string][]string{
 		"--mail-from":              {"--mail-url", "smtp://mail.example"},
 		"--mail-url: required":     {"--mail-from", "pay@shop.example"},
@@ -97,12 +116,20 @@ func TestMailAboutAHeldPayment(t *testing.T) {
 	key.PayJSON(l, "attempt-0000000001", "4242424242424242")
 	held := harness.OnePayment(key, l, "authorized")
 	got := server.Next(t)
-	if got.To != harness.Payee+"@example.com" || got.Subject != "A payment of €250.00 waits for your review" || !strings.Contains(got.Text, p.URL+"/dashboard/test/payments/"+held) {
+	if got.To != harness.Payee+"@example.com" || got.Subject != "A payment of €250.00 waits for your review" ||
+		!strings.Contains(got.Text, p.URL+"/dashboard/test/payments/"+held) {
 		t.Errorf("mail %+v", got)
 	}
 	key.OK("POST", "/api/payments/"+held+"/review", `{"verdict":"approve"}`, "Idempotency-Key", "approve")
-	key.OK("POST", "/api/payments/"+held+"/disputes", `{"reason":"duplicate","amount":"50","evidenceDueAt":"2031-02-03T23:59:59Z"}`, "Idempotency-Key", "dispute")
-	if got := server.Next(t); got.Subject != "A payment is disputed: €50.00" || !strings.Contains(got.Text, "Charged twice") || !strings.Contains(got.Text, "February 3, 2031") {
+	key.OK(
+		"POST",
+		"/api/payments/"+held+"/disputes",
+		`{"reason":"duplicate","amount":"50","evidenceDueAt":"2031-02-03T23:59:59Z"}`,
+		"Idempotency-Key",
+		"dispute",
+	)
+	if got := server.Next(t); got.Subject != "A payment is disputed: €50.00" || !strings.Contains(got.Text, "Charged twice") ||
+		!strings.Contains(got.Text, "February 3, 2031") {
 		t.Errorf("mail %+v", got)
 	}
 }

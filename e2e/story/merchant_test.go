@@ -98,7 +98,8 @@ func exportInBrowser(b *harness.Browser, url string) {
 	b.T.Helper()
 	b.Open(url + "/dashboard/test/payments")
 	dir := b.T.TempDir()
-	if _, err := chromedp.Call(b.Ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir}); err != nil {
+	if _, err := chromedp.Call(b.Ctx, cdpbrowser.SetDownloadBehavior,
+		cdpbrowser.SetDownloadBehaviorParams{Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir}); err != nil {
 		b.T.Fatal(err)
 	}
 	b.Click(`main a[href*="payments.csv"]`)
@@ -111,7 +112,9 @@ func exportInBrowser(b *harness.Browser, url string) {
 		rows, err = csv.NewReader(strings.NewReader(string(raw))).ReadAll()
 		return err == nil && len(rows) > 0
 	})
-	if len(rows) != 2 || rows[1][3] != "partially_refunded" || rows[1][6] != "49.90" || rows[1][9] != "9.90" || rows[1][13] != "Charles Babbage" || rows[1][17] != "INV-1843" {
+	if len(rows) != 2 || rows[1][3] != "partially_refunded" || rows[1][6] != "49.90" || rows[1][9] != "9.90" ||
+		rows[1][13] != "Charles Babbage" ||
+		rows[1][17] != "INV-1843" {
 		b.T.Errorf("%v", rows)
 	}
 }

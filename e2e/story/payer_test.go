@@ -19,10 +19,17 @@ func becomePhone(b *harness.Browser, languages string) {
 			b.T.Fatal(err)
 		}
 	}
-	do(chromedp.Call(b.Ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 844, DeviceScaleFactor: 2, Mobile: true}))
+	do(
+		chromedp.Call(
+			b.Ctx,
+			emulation.SetDeviceMetricsOverride,
+			emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 844, DeviceScaleFactor: 2, Mobile: true},
+		),
+	)
 	do(chromedp.Call(b.Ctx, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true, MaxTouchPoints: 5}))
 	do(chromedp.Call(b.Ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
-		UserAgent: "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36", AcceptLanguage: languages}))
+		UserAgent:      "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36",
+		AcceptLanguage: languages}))
 }
 
 // fits fails when the page is wider than the phone, or a thing to tap is too small for
@@ -52,7 +59,8 @@ func TestPayerStory(t *testing.T) {
 	l := key.Link(harness.LinkMembers + `,"amount":"1250.50"`)
 	b.Open(harness.Str(t, l, "url"))
 	b.Sees(say.T("pay.title", "Payee", harness.Payee))
-	for selector, want := range map[string]string{".amount": "1.250,50\u00a0€", ".what": "Two tickets", harness.PayButton: "1.250,50\u00a0€ zahlen", "time": " UTC"} {
+	for selector, want := range map[string]string{".amount": "1.250,50\u00a0€", ".what": "Two tickets",
+		harness.PayButton: "1.250,50\u00a0€ zahlen", "time": " UTC"} {
 		if got := harness.Ask[string](b, `document.querySelector("`+selector+`").textContent`); !strings.Contains(got, want) {
 			t.Errorf("%s says %q, want %q", selector, got, want)
 		}

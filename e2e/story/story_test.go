@@ -31,7 +31,11 @@ func story(t *testing.T, p *harness.Process) {
 	b := harness.OpenBrowser(t)
 	s := harness.OpenShop(t)
 	user, key := p.Merchant(t, "ada")
-	refused := user.Do("PUT", "/api/users", `{"paymentMethods":[{"type":"card","issuer":"simulator","currencies":["EUR","AFN"],"enabled":true}]}`)
+	refused := user.Do(
+		"PUT",
+		"/api/users",
+		`{"paymentMethods":[{"type":"card","issuer":"simulator","currencies":["EUR","AFN"],"enabled":true}]}`,
+	)
 	if refused.Status != http.StatusBadRequest || !strings.Contains(string(refused.Body), "AFN") {
 		t.Errorf("a currency that nobody supports: %d %s", refused.Status, refused.Body)
 	}
@@ -103,7 +107,8 @@ func storyPaid(t *testing.T, _ *harness.Process, b *harness.Browser, key *harnes
 }
 
 func storyChallenge(t *testing.T, _ *harness.Process, b *harness.Browser, key *harness.Client) {
-	for button, want := range map[string][2]string{"#approve": {"Payment received", "succeeded"}, "#fail": {"The payment was declined", "declined"}} {
+	for button, want := range map[string][2]string{"#approve": {"Payment received", "succeeded"},
+		"#fail": {"The payment was declined", "declined"}} {
 		l := key.Link(`"amount":"30"`)
 		b.Open(harness.Str(t, l, "url"))
 		b.Pay("4000000000003220")

@@ -87,7 +87,10 @@ func (c Config) checkAddresses(say func(format string, args ...any)) {
 
 	// A listener on every address has none that could be part of a link.
 	if !c.split() && c.PublicURL == "" && site.Everywhere(c.Listen) {
-		say("--public-url: --listen %q accepts connections on every address of this machine, and links need a public URL, such as https://pay.example.com", c.Listen)
+		say(
+			"--public-url: --listen %q accepts connections on every address of this machine, and links need a public URL, such as https://pay.example.com",
+			c.Listen,
+		)
 	}
 }
 

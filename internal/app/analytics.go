@@ -39,7 +39,12 @@ func (s *services) openAnalytics(ctx context.Context) error {
 			return nil
 		}
 		s.background["analytics"] = local.Run
-		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": history.Consumer}, gauge(local.Lag))
+		s.metrics.Gauge(
+			"paylink_stream_lag",
+			"Events that the consumer has not handled.",
+			map[string]string{"consumer": history.Consumer},
+			gauge(local.Lag),
+		)
 	case p != nil:
 		s.fraud.Analyst = rpc.NewAnalyst(p)
 	}

@@ -62,7 +62,8 @@ func Aside(ctx context.Context, cfg Config, retry, forget bool, out io.Writer) (
 	}
 	for _, a := range events {
 		n++
-		if _, err := fmt.Fprintf(out, "%s of %s: skipped by %s at %s: %s\n", a.Item, a.Account, a.Consumer, a.At.Format(time.RFC3339), a.Reason); err != nil {
+		if _, err := fmt.Fprintf(out, "%s of %s: skipped by %s at %s: %s\n", a.Item, a.Account, a.Consumer, a.At.Format(time.RFC3339),
+			a.Reason); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,12 @@ func (s *services) openAssessor(context.Context) error {
 		local := fraud.NewLocal(config)
 		s.fraud.Assessor, s.background["fraud"] = local, local.Run
 		// How current the counts are that the rules and the score use.
-		s.metrics.Gauge("paylink_fraud_lag_seconds", "Age of the last event when the service counted it; 0 at the feed's end.", nil, func() float64 { return local.Lag().Seconds() })
+		s.metrics.Gauge(
+			"paylink_fraud_lag_seconds",
+			"Age of the last event when the service counted it; 0 at the feed's end.",
+			nil,
+			func() float64 { return local.Lag().Seconds() },
+		)
 		s.metrics.Gauge("paylink_fraud_warm", "Whether the month before the start has been counted.", nil, func() float64 {
 			if local.Warm() {
 				return 1
@@ -67,17 +72,34 @@ func (s *services) openShield() (*shield.Shield, error) {
 		return nil, err
 	}
 	guard := shield.New(shield.Config{Policy: policy, Changed: func(c shield.Change) {
-		s.log.Warn("a link's protection level changed", "link", c.Link, "account", c.Account, "from", c.From.String(), "to", c.To.String(), "why", c.Why)
+		s.log.Warn(
+			"a link's protection level changed",
+			"link",
+			c.Link,
+			"account",
+			c.Account,
+			"from",
+			c.From.String(),
+			"to",
+			c.To.String(),
+			"why",
+			c.Why,
+		)
 	}})
 
 	for _, at := range []shield.Level{shield.Proof, shield.Guard} {
-		s.metrics.Gauge("paylink_shield_links", "Links that the shield protects, by level.", map[string]string{"level": at.String()}, func() float64 {
-			proof, guarded := guard.Levels(time.Now())
-			if at == shield.Proof {
-				return float64(proof)
-			}
-			return float64(guarded)
-		})
+		s.metrics.Gauge(
+			"paylink_shield_links",
+			"Links that the shield protects, by level.",
+			map[string]string{"level": at.String()},
+			func() float64 {
+				proof, guarded := guard.Levels(time.Now())
+				if at == shield.Proof {
+					return float64(proof)
+				}
+				return float64(guarded)
+			},
+		)
 	}
 
 	return guard, nil

@@ -104,8 +104,9 @@ func (c Config) Check() []string {
 // single one.
 func (c Config) checkTargets(say func(format string, args ...any)) {
 	if !c.split() {
-		for flag, given := range map[string]bool{"--internal-listen": c.InternalListen != "", "--internal-secret-file": c.InternalSecretFile != "",
-			"--internal-tls": c.InternalTLS != "", "--service": len(c.Services) > 0} {
+		for flag, given := range map[string]bool{"--internal-listen": c.InternalListen != "",
+			"--internal-secret-file": c.InternalSecretFile != "",
+			"--internal-tls":         c.InternalTLS != "", "--service": len(c.Services) > 0} {
 			if given {
 				say("%s: the target all runs every service in one process and calls no other", flag)
 			}

@@ -104,13 +104,17 @@ func (s *services) demoAccount(ctx context.Context) (demoLogin, error) {
 	}
 
 	// A secret can be read only now, so it is stored for the next start.
-	key, err := s.users.CreateKey(ctx, merchant.CreateKeyRequest{Account: account, Name: "demo", Mode: link.Test, Scopes: merchant.Scopes}, nil)
+	key, err := s.users.CreateKey(
+		ctx,
+		merchant.CreateKeyRequest{Account: account, Name: "demo", Mode: link.Test, Scopes: merchant.Scopes},
+		nil,
+	)
 	if err != nil {
 		return d, err
 	}
 	d.KeyID, d.Secret = key.Key.ID, key.Secret
 
-	if raw, err = json.MarshalIndent(d, "", "  "); err != nil { //nolint:gosec // the demo login is printed anyway; the file is the owner's alone
+	if raw, err = json.MarshalIndent(d, "", "  "); err != nil { //nolint:gosec // printed anyway, and the file is the owner's
 		return d, err
 	}
 	return d, os.WriteFile(path, append(raw, '\n'), 0o600)

@@ -29,8 +29,23 @@ func (s *services) openGateway(context.Context) error {
 	if s.fraud.Assessor != nil {
 		asks = s.fraud.Assessor.Challenge
 	}
-	public, err := pages.New(pages.Config{Challenge: asks, CountryHeader: s.cfg.CountryHeader, Links: s.verifier, Payments: s.transactions, Receipts: s.ring, Mails: s.mail, Beacons: s.beacons, Now: time.Now, Log: s.log, PublicURL: s.cfg.PublicURL, Drain: s.drain,
-		Forms: s.publicDesk(), Receipt: s.transactions.Receipt})
+	public, err := pages.New(
+		pages.Config{
+			Challenge:     asks,
+			CountryHeader: s.cfg.CountryHeader,
+			Links:         s.verifier,
+			Payments:      s.transactions,
+			Receipts:      s.ring,
+			Mails:         s.mail,
+			Beacons:       s.beacons,
+			Now:           time.Now,
+			Log:           s.log,
+			PublicURL:     s.cfg.PublicURL,
+			Drain:         s.drain,
+			Forms:         s.publicDesk(),
+			Receipt:       s.transactions.Receipt,
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -41,10 +56,27 @@ func (s *services) openGateway(context.Context) error {
 	}
 
 	// The faces: the JSON API, the payers' pages, the dashboard and the documentation.
-	json := api.New(api.Config{Merchants: s.users, Links: s.links, Forms: s.forms, Payments: s.payments, Transactions: s.transactions, Webhooks: s.notifier, Fraud: s.fraud,
-		Connectors: known(), Records: s.records, JWKS: s.ring.JWKS,
-		Guard:     answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Now: time.Now, Log: s.log}),
-		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Drain: s.drain, ClockSpread: s.clockSpread(), Limit: gate.Account})
+	json := api.New(
+		api.Config{
+			Merchants:    s.users,
+			Links:        s.links,
+			Forms:        s.forms,
+			Payments:     s.payments,
+			Transactions: s.transactions,
+			Webhooks:     s.notifier,
+			Fraud:        s.fraud,
+			Connectors:   known(),
+			Records:      s.records,
+			JWKS:         s.ring.JWKS,
+			Guard:        answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Now: time.Now, Log: s.log}),
+			PublicURL:    s.cfg.PublicURL,
+			Now:          time.Now,
+			Log:          s.log,
+			Drain:        s.drain,
+			ClockSpread:  s.clockSpread(),
+			Limit:        gate.Account,
+		},
+	)
 
 	merchants, err := s.newDashboard(public)
 	if err != nil {
@@ -63,7 +95,9 @@ func (s *services) openGateway(context.Context) error {
 		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // checked above
 	}
 
-	s.handler = gateway.New(gateway.Config{Faces: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
-		Site: s.site, HSTS: s.cfg.hsts(), Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap})
+	s.handler = gateway.New(
+		gateway.Config{Faces: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
+			Site: s.site, HSTS: s.cfg.hsts(), Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap},
+	)
 	return nil
 }

@@ -47,7 +47,11 @@ func CreateKeys(cfg Config, out io.Writer) error {
 	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "created the keys in %s; keep them where no service reads them, and export each service its share\n", cfg.keysDir())
+	_, err := fmt.Fprintf(
+		out,
+		"created the keys in %s; keep them where no service reads them, and export each service its share\n",
+		cfg.keysDir(),
+	)
 	return err
 }
 

@@ -45,8 +45,22 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 
 // askedFor lists headers that requests need for other purposes. Removing one for everyone but a
 // proxy would break them.
-var askedFor = []string{"Authorization", "Cookie", "Content-Type", "Content-Length", "Host", "Origin", "Accept", "Accept-Encoding", "Accept-Language",
-	"Idempotency-Key", "Last-Event-Id", "Sec-Fetch-Site", "User-Agent", "X-Forwarded-For"}
+var askedFor = []string{
+	"Authorization",
+	"Cookie",
+	"Content-Type",
+	"Content-Length",
+	"Host",
+	"Origin",
+	"Accept",
+	"Accept-Encoding",
+	"Accept-Language",
+	"Idempotency-Key",
+	"Last-Event-Id",
+	"Sec-Fetch-Site",
+	"User-Agent",
+	"X-Forwarded-For",
+}
 
 // checkCountry validates the header that names the payer's country. It is trusted only from a
 // proxy, so it needs --trusted-proxies.
@@ -56,7 +70,10 @@ func (c Config) checkCountry(say func(format string, args ...any)) {
 	case !httpguts.ValidHeaderFieldName(c.CountryHeader):
 		say("--country-header %q: want the name of a header, such as CF-IPCountry", c.CountryHeader)
 	case slices.Contains(askedFor, http.CanonicalHeaderKey(c.CountryHeader)):
-		say("--country-header %q: this header has another purpose in requests; want one that your proxy sets, such as CF-IPCountry", c.CountryHeader)
+		say(
+			"--country-header %q: this header has another purpose in requests; want one that your proxy sets, such as CF-IPCountry",
+			c.CountryHeader,
+		)
 	case len(c.TrustedProxies) == 0:
 		say("--country-header %q: the header is trusted only from proxies, and --trusted-proxies is empty", c.CountryHeader)
 	}
@@ -89,6 +106,8 @@ func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, erro
 		proxies = append(proxies, network)
 	}
 
-	return limit.New(limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac, Refuse: refuse,
-		Limited: s.metrics.Limited, Now: time.Now, Log: s.log})
+	return limit.New(
+		limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac, Refuse: refuse,
+			Limited: s.metrics.Limited, Now: time.Now, Log: s.log},
+	)
 }

@@ -53,9 +53,19 @@ func (s *services) openMail(ctx context.Context) error {
 		return nil
 	}
 
-	settings := office.Config{Outbox: s.stores.sql, Readers: s.stores.sql, DeadLetters: s.stores.sql, Payments: s.stores.payments, Links: s.stores.links,
-		Ring: s.ring, From: s.cfg.MailFrom, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log,
-		Observe: func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) }}
+	settings := office.Config{
+		Outbox:      s.stores.sql,
+		Readers:     s.stores.sql,
+		DeadLetters: s.stores.sql,
+		Payments:    s.stores.payments,
+		Links:       s.stores.links,
+		Ring:        s.ring,
+		From:        s.cfg.MailFrom,
+		PublicURL:   s.cfg.PublicURL,
+		Now:         time.Now,
+		Log:         s.log,
+		Observe:     func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) },
+	}
 
 	// Only a process that sends needs the server.
 	if s.cfg.mails() {

@@ -95,8 +95,20 @@ func ListModels(ctx context.Context, cfg Config, out io.Writer) error {
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "version\tstate\ttrained\tlearned from\tpayments\tfrauds\tAUC ROC\taverage precision\tcard precision@100")
 		for _, m := range all {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s..%s\t%d\t%d\t%.4f\t%.4f\t%.4f\n", m.Version, m.State, m.TrainedAt.UTC().Format(time.RFC3339), date(m.From), date(m.To),
-				m.Payments, m.Frauds, m.AUC, m.AveragePrecision, m.CardPrecision)
+			_, _ = fmt.Fprintf(
+				w,
+				"%s\t%s\t%s\t%s..%s\t%d\t%d\t%.4f\t%.4f\t%.4f\n",
+				m.Version,
+				m.State,
+				m.TrainedAt.UTC().Format(time.RFC3339),
+				date(m.From),
+				date(m.To),
+				m.Payments,
+				m.Frauds,
+				m.AUC,
+				m.AveragePrecision,
+				m.CardPrecision,
+			)
 		}
 		return w.Flush()
 	})
@@ -111,11 +123,33 @@ func CompareModel(ctx context.Context, cfg Config, version string, delay time.Du
 			return err
 		}
 
-		_, _ = fmt.Fprintf(out, "%d payments of %s to %s with %d known frauds, from which neither model learned\n\n", c.Payments, date(c.From), date(c.To), c.Frauds)
+		_, _ = fmt.Fprintf(
+			out,
+			"%d payments of %s to %s with %d known frauds, from which neither model learned\n\n",
+			c.Payments,
+			date(c.From),
+			date(c.To),
+			c.Frauds,
+		)
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 		_, _ = fmt.Fprintln(w, "model\tAUC ROC\taverage precision\tcard precision@100")
-		_, _ = fmt.Fprintf(w, "%s (running)\t%.4f\t%.4f\t%.4f\n", c.Running.Version, c.RunningAUC, c.RunningAveragePrecision, c.RunningCardPrecision)
-		_, _ = fmt.Fprintf(w, "%s (%s)\t%.4f\t%.4f\t%.4f\n", c.Candidate.Version, c.Candidate.State, c.CandidateAUC, c.CandidateAveragePrecision, c.CandidateCardPrecision)
+		_, _ = fmt.Fprintf(
+			w,
+			"%s (running)\t%.4f\t%.4f\t%.4f\n",
+			c.Running.Version,
+			c.RunningAUC,
+			c.RunningAveragePrecision,
+			c.RunningCardPrecision,
+		)
+		_, _ = fmt.Fprintf(
+			w,
+			"%s (%s)\t%.4f\t%.4f\t%.4f\n",
+			c.Candidate.Version,
+			c.Candidate.State,
+			c.CandidateAUC,
+			c.CandidateAveragePrecision,
+			c.CandidateCardPrecision,
+		)
 		return w.Flush()
 	})
 }

@@ -98,7 +98,12 @@ func (s *services) try(ctx context.Context, checks []check) error {
 func (s *services) writeGauges() {
 	show := func(store string, w *obs.Writes) {
 		labels := map[string]string{"store": store}
-		s.metrics.Counter("paylink_store_writes_refused_total", "Changes that the store could not make durable.", labels, func() float64 { return float64(w.Refusals()) })
+		s.metrics.Counter(
+			"paylink_store_writes_refused_total",
+			"Changes that the store could not make durable.",
+			labels,
+			func() float64 { return float64(w.Refusals()) },
+		)
 		s.metrics.Gauge("paylink_store_writable", "1 while the store accepts writes, 0 while it refuses them.", labels, func() float64 {
 			if w.Failing() != nil {
 				return 0

@@ -44,8 +44,14 @@ func VerifyReceipt(cfg Config, raw, jwks string, out io.Writer) error {
 
 	// Only what the receipt states is printed; empty fields are left out.
 	lines := [][2]string{{"payment", s.Payment}, {"status", s.Status}, {"amount", s.Amount.String()}, {"captured", s.Captured.String()},
-		{"refunded", refunded(s.Refunded)}, {"paid to", s.Payee}, {"reference", s.Reference}, {"card", s.Card}, {"link", s.Link}, {"form", s.Form},
-		{"mode", s.Mode}, {"made by", s.Issuer}, {"for", s.Audience}, {"paid at", s.CreatedAt.Format(time.RFC3339)}, {"stated at", s.At.Format(time.RFC3339)}}
+		{
+			"refunded",
+			refunded(s.Refunded),
+		}, {"paid to", s.Payee}, {"reference", s.Reference}, {"card", s.Card}, {"link", s.Link}, {"form", s.Form},
+		{
+			"mode",
+			s.Mode,
+		}, {"made by", s.Issuer}, {"for", s.Audience}, {"paid at", s.CreatedAt.Format(time.RFC3339)}, {"stated at", s.At.Format(time.RFC3339)}}
 
 	if _, err := fmt.Fprintf(out, "authentic, signed by key %s\n", s.KeyID); err != nil {
 		return err

@@ -28,7 +28,12 @@ func (s *services) openReports(ctx context.Context) error {
 		}
 		s.closers = append(s.closers, local.Close)
 		s.reports, s.background["reports"] = local, local.Run
-		s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": report.Consumer}, gauge(local.Lag))
+		s.metrics.Gauge(
+			"paylink_stream_lag",
+			"Events that the consumer has not handled.",
+			map[string]string{"consumer": report.Consumer},
+			gauge(local.Lag),
+		)
 		s.serve(func(r *rpc.Server) { rpc.ServeReports(r, local) })
 	case p != nil:
 		s.reports = rpc.NewReports(p)

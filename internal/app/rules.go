@@ -160,7 +160,17 @@ func ListEntries(ctx context.Context, cfg Config, mode, kind string, out io.Writ
 				return err
 			}
 			for _, e := range some {
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.Kind, e.Action, e.Value, stamp(e.ExpiresAt), stamp(e.CreatedAt), oneLine(e.Note))
+				_, _ = fmt.Fprintf(
+					w,
+					"%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+					e.ID,
+					e.Kind,
+					e.Action,
+					e.Value,
+					stamp(e.ExpiresAt),
+					stamp(e.CreatedAt),
+					oneLine(e.Note),
+				)
 				before = e.ID
 			}
 			if len(some) < entriesPage {
@@ -256,6 +266,13 @@ func printPolicy(out io.Writer, mode string, p rulebook.Policy, end string) erro
 	if p.ReviewFor != 0 {
 		review = "after " + p.ReviewFor.String()
 	}
-	_, err := fmt.Fprintf(out, "in %s mode an attempt that was not assessed in time is %s, and a held payment that was not reviewed is declined %s; %s\n", mode, late, review, end)
+	_, err := fmt.Fprintf(
+		out,
+		"in %s mode an attempt that was not assessed in time is %s, and a held payment that was not reviewed is declined %s; %s\n",
+		mode,
+		late,
+		review,
+		end,
+	)
 	return err
 }

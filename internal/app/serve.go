@@ -68,7 +68,14 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 		}
 	}
 
-	about := []any{"targets", strings.Join(cfg.Targets, ","), "public_url", cfg.PublicURL, "metrics", "http://" + on.admin.Addr().String() + "/metrics"}
+	about := []any{
+		"targets",
+		strings.Join(cfg.Targets, ","),
+		"public_url",
+		cfg.PublicURL,
+		"metrics",
+		"http://" + on.admin.Addr().String() + "/metrics",
+	}
 	if on.public != nil {
 		about = append(about, "listen", on.public.Addr().String())
 	}
@@ -209,6 +216,9 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 func (s *services) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	gateway.Health(mux, s.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.Registry(), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.Handle(
+		"GET /metrics",
+		promhttp.HandlerFor(s.metrics.Registry(), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}),
+	)
 	return mux
 }

@@ -51,15 +51,54 @@ func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, 
 // direct calls. docs/operate/keys.md repeats the shares of the keys.
 var targetSpecs = map[string]targetSpec{
 	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
-		keys: []keyring.Share{verify(keyring.LinkSign), verify(keyring.SessionSign), verify(keyring.WebhookSign), verify(keyring.ReceiptSign), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.MACKey)}},
-	"users":        {sql: true, public: true, keys: []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)}},
-	"links":        {payments: true, writes: true, public: true, keys: []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)}},
-	"verifier":     {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
-	"payments":     {sql: true, payments: true},
-	"transactions": {payments: true, writes: true, public: true, calls: []string{"fraud", "simulator"}, keys: []keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.CardSeal), use(keyring.ReceiptSign), use(keyring.CardMAC)}},
-	"notifier":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.WebhookSign), use(keyring.WebhookSeal), use(keyring.AnswerSeal), use(keyring.MailSeal), use(keyring.ReceiptSign)}},
-	"fraud":        {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
-	"simulator":    {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
+		keys: []keyring.Share{
+			verify(keyring.LinkSign),
+			verify(keyring.SessionSign),
+			verify(keyring.WebhookSign),
+			verify(keyring.ReceiptSign),
+			use(keyring.AnswerSeal),
+			use(keyring.CardSeal),
+			use(keyring.MACKey),
+		}},
+	"users": {
+		sql:    true,
+		public: true,
+		keys:   []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)},
+	},
+	"links": {
+		payments: true,
+		writes:   true,
+		public:   true,
+		keys:     []keyring.Share{use(keyring.LinkSign), use(keyring.LinkSeal), use(keyring.AnswerSeal)},
+	},
+	"verifier": {payments: true, public: true, keys: []keyring.Share{verify(keyring.LinkSign), use(keyring.LinkSeal)}},
+	"payments": {sql: true, payments: true},
+	"transactions": {
+		payments: true,
+		writes:   true,
+		public:   true,
+		calls:    []string{"fraud", "simulator"},
+		keys: []keyring.Share{
+			use(keyring.StoreSeal),
+			use(keyring.AnswerSeal),
+			use(keyring.CardSeal),
+			use(keyring.ReceiptSign),
+			use(keyring.CardMAC),
+		},
+	},
+	"notifier": {
+		sql:      true,
+		payments: true,
+		keys: []keyring.Share{
+			use(keyring.WebhookSign),
+			use(keyring.WebhookSeal),
+			use(keyring.AnswerSeal),
+			use(keyring.MailSeal),
+			use(keyring.ReceiptSign),
+		},
+	},
+	"fraud":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
+	"simulator": {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
 // services is one process: the services that it runs, and clients of the others. A field is nil if
@@ -105,8 +144,17 @@ type services struct {
 // each uses what the steps before it opened. If one fails, what is open is closed again. Nothing
 // runs or is served yet.
 func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (*services, error) {
-	s := &services{cfg: cfg, site: public, log: log, metrics: obs.NewMetrics(), drain: make(chan struct{}), background: map[string]func(context.Context) error{}, pools: map[string]*rpc.Pool{}}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks, s.openForms, s.openPayments, s.openReports, s.openFraud,
+	s := &services{
+		cfg:        cfg,
+		site:       public,
+		log:        log,
+		metrics:    obs.NewMetrics(),
+		drain:      make(chan struct{}),
+		background: map[string]func(context.Context) error{},
+		pools:      map[string]*rpc.Pool{},
+	}
+	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks,
+		s.openForms, s.openPayments, s.openReports, s.openFraud,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
@@ -126,8 +174,22 @@ func (s *services) openUsers(context.Context) error {
 		return nil
 	}
 
-	local := merchant.New(merchant.Config{Users: s.stores.sql, Keys: s.stores.sql, Sessions: s.stores.sql, Access: s.stores.sql, SignUp: s.cfg.SignUp, Mails: s.cfg.mails(), Clocks: s.stores.sql, Ring: s.ring, Connectors: known(),
-		PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log})
+	local := merchant.New(
+		merchant.Config{
+			Users:      s.stores.sql,
+			Keys:       s.stores.sql,
+			Sessions:   s.stores.sql,
+			Access:     s.stores.sql,
+			SignUp:     s.cfg.SignUp,
+			Mails:      s.cfg.mails(),
+			Clocks:     s.stores.sql,
+			Ring:       s.ring,
+			Connectors: known(),
+			PublicURL:  s.cfg.PublicURL,
+			Now:        time.Now,
+			Log:        s.log,
+		},
+	)
 	s.users, s.records.Users = local, s.stores.sql
 	s.background["last uses"], s.background["old sessions"], s.background["resets"] = local.RunTouches, local.RunPrune, local.RunResets
 	s.serve(func(r *rpc.Server) { rpc.ServeUsers(r, local, s.stores.sql) })
@@ -150,7 +212,9 @@ func (s *services) openLinks(context.Context) error {
 
 	switch p := s.peer("verifier"); {
 	case s.cfg.runs("verifier"):
-		s.verifier = link.NewVerifier(link.VerifierConfig{Ring: s.ring, Store: s.stores.links, Forms: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now})
+		s.verifier = link.NewVerifier(
+			link.VerifierConfig{Ring: s.ring, Store: s.stores.links, Forms: s.stores.links, PublicURL: s.cfg.PublicURL, Now: time.Now},
+		)
 		s.serve(func(r *rpc.Server) { rpc.ServeVerifier(r, s.verifier) })
 	case p != nil:
 		s.verifier = rpc.NewVerifier(p)
@@ -214,7 +278,9 @@ func (s *services) openTransactions(context.Context) error {
 	}
 
 	local := coordinator.New(coordinator.Config{Payments: s.stores.payments, Links: s.stores.links, Connectors: s.connectors,
-		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL, Now: time.Now, Log: s.log, Observe: s.observeIssuer, ObserveGone: s.metrics.Gone, Fraud: s.fraud.Assessor, FraudBudget: s.cfg.FraudBudget})
+		LinkURL: func(l link.Link) string { return s.cfg.PublicURL + "/l/" + l.Token }, Ring: s.ring, PublicURL: s.cfg.PublicURL,
+		Now: time.Now, Log: s.log, Observe: s.observeIssuer, ObserveGone: s.metrics.Gone, Fraud: s.fraud.Assessor,
+		FraudBudget: s.cfg.FraudBudget})
 	for _, k := range s.connectors {
 		s.metrics.Configured(k.Name())
 	}
@@ -235,7 +301,16 @@ func (s *services) openNotifier(ctx context.Context) error {
 		}
 		return nil
 	}
-	queue, err := webhook.Open(ctx, webhook.Config{URL: s.cfg.queueURL(), Store: s.stores.sql, Keys: s.webhookKeys(), Logger: s.log, AllowPrivate: s.cfg.AllowPrivateWebhooks})
+	queue, err := webhook.Open(
+		ctx,
+		webhook.Config{
+			URL:          s.cfg.queueURL(),
+			Store:        s.stores.sql,
+			Keys:         s.webhookKeys(),
+			Logger:       s.log,
+			AllowPrivate: s.cfg.AllowPrivateWebhooks,
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -245,7 +320,18 @@ func (s *services) openNotifier(ctx context.Context) error {
 	clocks := &clockwork{feed: s.stores.sql, table: s.stores.table, queue: queue}
 	s.background["clockwork"] = clocks.run
 
-	local := notify.New(notify.Config{Store: s.stores.sql, Queue: queue, Clocks: clocks, Keys: s.webhookKeys(), Site: s.site, Now: time.Now, AllowPrivate: s.cfg.AllowPrivateWebhooks, Log: s.log})
+	local := notify.New(
+		notify.Config{
+			Store:        s.stores.sql,
+			Queue:        queue,
+			Clocks:       clocks,
+			Keys:         s.webhookKeys(),
+			Site:         s.site,
+			Now:          time.Now,
+			AllowPrivate: s.cfg.AllowPrivateWebhooks,
+			Log:          s.log,
+		},
+	)
 	s.notifier, s.records.Webhooks = local, s.stores.sql
 	s.relay()
 

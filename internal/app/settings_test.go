@@ -12,8 +12,17 @@ import (
 
 // whole returns a configuration of one process with the flags' defaults.
 func whole(dir string) Config {
-	return Config{Targets: []string{"all"}, DataDir: dir, Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:0", PublicURL: "https://pay.example",
-		SignUp: "open", LakeAge: time.Minute, FraudBudget: 25 * time.Millisecond, LogLevel: "info"}
+	return Config{
+		Targets:     []string{"all"},
+		DataDir:     dir,
+		Listen:      "127.0.0.1:8080",
+		AdminListen: "127.0.0.1:0",
+		PublicURL:   "https://pay.example",
+		SignUp:      "open",
+		LakeAge:     time.Minute,
+		FraudBudget: 25 * time.Millisecond,
+		LogLevel:    "info",
+	}
 }
 
 // TestSettingsThatWouldDoHarm checks that values that would start and lead payers nowhere, lose
@@ -87,7 +96,10 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		{"--shield", func(c *Config) { c.Shield = []string{"declines=-1"} }},
 		{"--mail-from: the sender of emails is required", func(c *Config) { c.MailURL = "smtp://mail.example" }},
 		{"--mail-url: required with --mail-from", func(c *Config) { c.MailFrom = "pay@shop.example" }},
-		{"--mail-url: want a port from 1 to 65535", func(c *Config) { c.MailURL, c.MailFrom = "smtp://u:hunter2@mail.example:99999", "pay@shop.example" }},
+		{"--mail-url: want a port from 1 to 65535", func(c *Config) {
+			c.MailURL, c.MailFrom = "smtp://u:hunter2@mail.example:99999",
+				"pay@shop.example"
+		}},
 		{"omit ?tls=off", func(c *Config) { c.MailURL, c.MailFrom = "smtp://u:hunter2@mail.example?tls=off", "pay@shop.example" }},
 		{`--mail-from "shop"`, func(c *Config) { c.MailURL, c.MailFrom = "smtp://mail.example", "shop" }},
 		{"--service users: \"http://users:0\": want a port", func(c *Config) {
@@ -130,7 +142,8 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 
 // TestHSTSNeedsHTTPS checks that browsers must use https only where payers do.
 func TestHSTSNeedsHTTPS(t *testing.T) {
-	for public, want := range map[string]time.Duration{"https://pay.example": time.Hour, "HTTPS://pay.example:8443/pay": time.Hour, "http://pay.example": 0, "": 0} {
+	for public, want := range map[string]time.Duration{"https://pay.example": time.Hour, "HTTPS://pay.example:8443/pay": time.Hour,
+		"http://pay.example": 0, "": 0} {
 		if got := (Config{PublicURL: public, HSTS: time.Hour}).hsts(); got != want {
 			t.Errorf("%q: %s, want %s", public, got, want)
 		}
@@ -148,7 +161,8 @@ func TestAPortInUseIsNamed(t *testing.T) {
 	config := whole(t.TempDir())
 	config.Listen = taken.Addr().String()
 	err = Serve(t.Context(), config, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), `--listen "`+config.Listen+`": `) || !strings.Contains(err.Error(), "another process has this address: stop it, or choose another port") {
+	if err == nil || !strings.Contains(err.Error(), `--listen "`+config.Listen+`": `) ||
+		!strings.Contains(err.Error(), "another process has this address: stop it, or choose another port") {
 		t.Errorf("%v", err)
 	}
 }

@@ -12,15 +12,35 @@ import (
 // allowed is the table of docs/operate/keys.md: what a process of each target can do with each
 // purpose. It must not be able to do anything else.
 var allowed = map[string]map[keyring.Purpose]string{
-	"gateway":      {keyring.LinkSign: "verify", keyring.SessionSign: "verify", keyring.WebhookSign: "verify", keyring.ReceiptSign: "verify", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.MACKey: "use"},
-	"users":        {keyring.SessionSign: "use", keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.MailSeal: "use"},
-	"links":        {keyring.LinkSign: "use", keyring.LinkSeal: "use", keyring.AnswerSeal: "use"},
-	"verifier":     {keyring.LinkSign: "verify", keyring.LinkSeal: "use"},
-	"payments":     {},
-	"transactions": {keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.CardSeal: "use", keyring.ReceiptSign: "use", keyring.CardMAC: "use"},
-	"notifier":     {keyring.WebhookSign: "use", keyring.WebhookSeal: "use", keyring.AnswerSeal: "use", keyring.MailSeal: "use", keyring.ReceiptSign: "use"},
-	"fraud":        {keyring.PuzzleMAC: "use"},
-	"simulator":    {keyring.CardSeal: "use"},
+	"gateway": {
+		keyring.LinkSign:    "verify",
+		keyring.SessionSign: "verify",
+		keyring.WebhookSign: "verify",
+		keyring.ReceiptSign: "verify",
+		keyring.AnswerSeal:  "use",
+		keyring.CardSeal:    "use",
+		keyring.MACKey:      "use",
+	},
+	"users":    {keyring.SessionSign: "use", keyring.StoreSeal: "use", keyring.AnswerSeal: "use", keyring.MailSeal: "use"},
+	"links":    {keyring.LinkSign: "use", keyring.LinkSeal: "use", keyring.AnswerSeal: "use"},
+	"verifier": {keyring.LinkSign: "verify", keyring.LinkSeal: "use"},
+	"payments": {},
+	"transactions": {
+		keyring.StoreSeal:   "use",
+		keyring.AnswerSeal:  "use",
+		keyring.CardSeal:    "use",
+		keyring.ReceiptSign: "use",
+		keyring.CardMAC:     "use",
+	},
+	"notifier": {
+		keyring.WebhookSign: "use",
+		keyring.WebhookSeal: "use",
+		keyring.AnswerSeal:  "use",
+		keyring.MailSeal:    "use",
+		keyring.ReceiptSign: "use",
+	},
+	"fraud":     {keyring.PuzzleMAC: "use"},
+	"simulator": {keyring.CardSeal: "use"},
 }
 
 func does(act func()) (did bool) {

@@ -80,7 +80,15 @@ func (s *services) openStores(ctx context.Context) error {
 		}
 
 		s.closers = append(s.closers, table.Close)
-		s.stores = stores{sql: s.stores.sql, table: table, links: table, payments: apart{table, s.stores.sql}, linkRecords: table, paymentRecords: table, counts: table}
+		s.stores = stores{
+			sql:            s.stores.sql,
+			table:          table,
+			links:          table,
+			payments:       apart{table, s.stores.sql},
+			linkRecords:    table,
+			paymentRecords: table,
+			counts:         table,
+		}
 	}
 	s.gauges()
 	return nil
@@ -215,13 +223,22 @@ func (s *services) gauges() {
 		if s.cfg.runs(target) {
 			s.metrics.Gauge("paylink_stream_lag", "Events that the consumer has not handled.", map[string]string{"consumer": consumer},
 				gauge(func(ctx context.Context) (int64, error) { return s.stores.sql.Lag(ctx, consumer) }))
-			s.metrics.Gauge("paylink_stream_age_seconds", "How old the oldest event is that the consumer has not handled.", map[string]string{"consumer": consumer},
-				gauge(age(func(ctx context.Context) (time.Time, error) { return s.stores.sql.OldestUnhandled(ctx, consumer) })))
+			s.metrics.Gauge(
+				"paylink_stream_age_seconds",
+				"How old the oldest event is that the consumer has not handled.",
+				map[string]string{"consumer": consumer},
+				gauge(age(func(ctx context.Context) (time.Time, error) { return s.stores.sql.OldestUnhandled(ctx, consumer) })),
+			)
 		}
 	}
 
 	if s.cfg.runs("notifier") {
-		s.metrics.Gauge("paylink_webhook_deliveries_parked", "Webhooks that are no longer retried and were not redelivered or discarded.", nil, gauge(s.stores.sql.CountDeadLetters))
+		s.metrics.Gauge(
+			"paylink_webhook_deliveries_parked",
+			"Webhooks that are no longer retried and were not redelivered or discarded.",
+			nil,
+			gauge(s.stores.sql.CountDeadLetters),
+		)
 	}
 	if !s.cfg.runs("transactions") {
 		return

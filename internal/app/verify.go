@@ -58,8 +58,19 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		return errors.Join(fmt.Errorf("open %s: %w", cfg.storeName(), err), projections())
 	}
 	// One moment for all checks that depend on time.
-	a := &audit{now: time.Now(), emitted: map[string]uint64{}, logged: map[string]uint64{}, due: map[string]uint64{}, taken: map[string]*uses{}, seqs: map[string]int64{},
-		sums: map[sqlstore.Owner]ledger.Balance{}, payments: map[string]settled{}, made: map[string]string{}, reports: reports, analytics: analytics}
+	a := &audit{
+		now:       time.Now(),
+		emitted:   map[string]uint64{},
+		logged:    map[string]uint64{},
+		due:       map[string]uint64{},
+		taken:     map[string]*uses{},
+		seqs:      map[string]int64{},
+		sums:      map[sqlstore.Owner]ledger.Balance{},
+		payments:  map[string]settled{},
+		made:      map[string]string{},
+		reports:   reports,
+		analytics: analytics,
+	}
 
 	// Links and payments come from the table, if there is one; everything else is in the snapshot.
 	var from walker = store
@@ -451,7 +462,15 @@ func (a *audit) compareBook(path string) error {
 		case b.approvals == 1 && !b.reversed && !known && a.now.Sub(b.at) > overdueAfter:
 			a.say("I6 %s: approved at the issuer, and not stored", reference)
 		case known && ours.final && (ours.captured != b.captured || ours.refunded > b.refunded) && !b.reversed:
-			a.say("I6 %s: stored captured %d and refunded %d (%s), at the issuer %d and %d", reference, ours.captured, ours.refunded, ours.status, b.captured, b.refunded)
+			a.say(
+				"I6 %s: stored captured %d and refunded %d (%s), at the issuer %d and %d",
+				reference,
+				ours.captured,
+				ours.refunded,
+				ours.status,
+				b.captured,
+				b.refunded,
+			)
 		}
 	}
 

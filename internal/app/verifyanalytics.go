@@ -32,7 +32,13 @@ type analyticsAudit struct {
 // openAnalyticsSnapshot opens the analytics store as it is now. If there is none, or it is being
 // rebuilt, the audit checks nothing.
 func openAnalyticsSnapshot(ctx context.Context, cfg Config, url string) (*analyticsAudit, error) {
-	a := &analyticsAudit{lastEvent: map[string]int64{}, kept: map[string]mark{}, refunds: map[string]mark{}, links: map[string]mark{}, seed: maphash.MakeSeed()}
+	a := &analyticsAudit{
+		lastEvent: map[string]int64{},
+		kept:      map[string]mark{},
+		refunds:   map[string]mark{},
+		links:     map[string]mark{},
+		seed:      maphash.MakeSeed(),
+	}
 	src, err := sqlstore.Source(url)
 	if err != nil {
 		return nil, err

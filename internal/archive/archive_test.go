@@ -76,23 +76,59 @@ func fill(t *testing.T, w *world) (account string) {
 	account = id.New(id.Account)
 	user := id.New(id.User)
 	record := func(key string) *idempotency.Record {
-		return &idempotency.Record{Scope: account, Key: key, Fingerprint: []byte{1, 2}, Status: 200, Answer: []byte("sealed"), CreatedAt: storetest.Epoch}
+		return &idempotency.Record{
+			Scope:       account,
+			Key:         key,
+			Fingerprint: []byte{1, 2},
+			Status:      200,
+			Answer:      []byte("sealed"),
+			CreatedAt:   storetest.Epoch,
+		}
 	}
-	must(w.Apply(ctx, merchant.Change{User: &merchant.User{ID: user, Account: account, Username: "ada", Email: "ada@example.com", PasswordHash: "$argon2id$x",
-		CreatedAt: storetest.Epoch, ConfirmedAt: storetest.Epoch}, Guard: &merchant.Guard{User: user, SealedTOTP: []byte{7}, TOTPOn: true, TOTPStep: 3, Recovery: [][]byte{{1}}},
-		Tokens: []merchant.Token{{ID: id.New(id.Invite), Hash: []byte("hash"), Kind: merchant.KindInvite, User: user, Account: account, Email: "bob@example.com",
-			CreatedAt: storetest.Epoch, ExpiresAt: storetest.Epoch.Add(time.Hour)}}, Record: record("sign-up"),
-		Account: &merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: storetest.Epoch, Methods: []merchant.Method{{ID: "pm_1", Type: "card",
-			Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, SealedCredentials: []byte{0, 255}}}}}))
+	must(
+		w.Apply(
+			ctx,
+			merchant.Change{User: &merchant.User{ID: user, Account: account, Username: "ada", Email: "ada@example.com", PasswordHash: "$argon2id$x",
+				CreatedAt: storetest.Epoch, ConfirmedAt: storetest.Epoch},
+				Guard: &merchant.Guard{User: user, SealedTOTP: []byte{7}, TOTPOn: true, TOTPStep: 3, Recovery: [][]byte{{1}}},
+				Tokens: []merchant.Token{
+					{ID: id.New(id.Invite), Hash: []byte("hash"), Kind: merchant.KindInvite, User: user, Account: account, Email: "bob@example.com",
+						CreatedAt: storetest.Epoch, ExpiresAt: storetest.Epoch.Add(time.Hour)},
+				}, Record: record("sign-up"),
+				Account: &merchant.Account{
+					ID:        account,
+					Name:      "Ada's shop",
+					Revision:  1,
+					CreatedAt: storetest.Epoch,
+					Methods: []merchant.Method{{ID: "pm_1", Type: "card",
+						Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, SealedCredentials: []byte{0, 255}}},
+				}},
+		),
+	)
 	must(w.CreateKey(ctx, merchant.Key{ID: id.New(id.Key), Account: account, Name: "till", Mode: merchant.Test, Scopes: []string{"links:read"},
 		Hash: []byte("hash"), PreviousHash: []byte("old"), PreviousUntil: storetest.Epoch, CreatedAt: storetest.Epoch, Revision: 1}, nil))
-	must(w.Apply(ctx, merchant.Change{Session: &merchant.Session{ID: id.New(id.Session), User: user, Account: account, CreatedAt: storetest.Epoch,
-		ExpiresAt: storetest.Epoch.Add(time.Hour), Browser: true, Agent: "Firefox", Network: "192.0.2.0/24", LastSeenAt: storetest.Epoch}}))
-	endpoint := notify.Endpoint{ID: id.New(id.Endpoint), Account: account, Mode: link.Test, URL: "https://example.com/hook", Events: []string{"*"},
-		SealedSecret: []byte("secret"), CreatedAt: storetest.Epoch}
+	must(
+		w.Apply(ctx, merchant.Change{Session: &merchant.Session{ID: id.New(id.Session), User: user, Account: account, CreatedAt: storetest.Epoch,
+			ExpiresAt: storetest.Epoch.Add(time.Hour), Browser: true, Agent: "Firefox", Network: "192.0.2.0/24", LastSeenAt: storetest.Epoch}}),
+	)
+	endpoint := notify.Endpoint{
+		ID:           id.New(id.Endpoint),
+		Account:      account,
+		Mode:         link.Test,
+		URL:          "https://example.com/hook",
+		Events:       []string{"*"},
+		SealedSecret: []byte("secret"),
+		CreatedAt:    storetest.Epoch,
+	}
 	must(w.CreateEndpoint(ctx, endpoint, nil))
-	must(w.RecordDelivery(ctx, notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: link.Test, Endpoint: endpoint.ID, Event: id.New(id.Event),
-		EventType: "link.created", Attempt: 2, Status: notify.Failed, HTTPStatus: 500, At: storetest.Epoch, SealedBody: []byte("body")}, nil))
+	must(
+		w.RecordDelivery(
+			ctx,
+			notify.Delivery{ID: id.New(id.Delivery), Account: account, Mode: link.Test, Endpoint: endpoint.ID, Event: id.New(id.Event),
+				EventType: "link.created", Attempt: 2, Status: notify.Failed, HTTPStatus: 500, At: storetest.Epoch, SealedBody: []byte("body")},
+			nil,
+		),
+	)
 	for i, o := range []issuer.Outcome{issuer.Approved, issuer.Declined, issuer.Ambiguous} {
 		l := storetest.NewLink(account, int64(i)) // the first is unlimited
 		must(w.CreateLink(ctx, l, []stream.Event{{ID: id.New(id.Event), Type: "link.created", Account: account, Mode: link.Test, Object: l.ID,
@@ -107,9 +143,20 @@ func fill(t *testing.T, w *world) (account string) {
 	must(w.CreateForm(ctx, gone, nil))
 	canceled := storetest.NewLink(account, 1)
 	must(w.CreateLink(ctx, canceled, nil, nil))
-	must(w.CancelLink(ctx, account, canceled.ID, storetest.Epoch, stream.Event{ID: id.New(id.Event), Type: "link.canceled", Account: account, Mode: link.Test,
-		Object: canceled.ID, ObjectSeq: 2, CreatedAt: storetest.Epoch, Data: []byte(`{}`)}, nil))
-	w.jobs = []notify.Job{{Account: account, Mode: link.Test, Endpoint: endpoint.ID, Event: id.New(id.Event), EventType: "link.created", SealedBody: []byte("b")}}
+	must(
+		w.CancelLink(
+			ctx,
+			account,
+			canceled.ID,
+			storetest.Epoch,
+			stream.Event{ID: id.New(id.Event), Type: "link.canceled", Account: account, Mode: link.Test,
+				Object: canceled.ID, ObjectSeq: 2, CreatedAt: storetest.Epoch, Data: []byte(`{}`)},
+			nil,
+		),
+	)
+	w.jobs = []notify.Job{
+		{Account: account, Mode: link.Test, Endpoint: endpoint.ID, Event: id.New(id.Event), EventType: "link.created", SealedBody: []byte("b")},
+	}
 	return account
 }
 
@@ -163,7 +210,8 @@ func bringsAcross(t *testing.T, from, to *world) {
 		t.Fatal("nothing was told")
 	}
 	late := storetest.NewLink(id.New(id.Account), 1) // only the new store sends its event
-	if err := from.CreateLink(t.Context(), late, []stream.Event{{ID: id.New(id.Event), Type: "link.created", Account: late.Account, Mode: link.Test,
+	if err := from.CreateLink(t.Context(), late, []stream.Event{{ID: id.New(id.Event), Type: "link.created", Account: late.Account,
+		Mode:   link.Test,
 		Object: late.ID, ObjectSeq: 1, CreatedAt: storetest.Epoch, Data: []byte(`{}`)}}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -32,9 +32,26 @@ import (
 
 // looked returns an assessment of an attempt with every field set.
 func looked(action payment.Action) payment.Risk {
-	return payment.Risk{Fingerprint: "0123456789abcdef0123456789abcdef", BIN: "424242", Address: "203.0.113.0/24", Country: "NZ", Action: action, Challenge: true, Why: "rule",
-		Rule: "frl_1", Version: 3, Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}, Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
-		Score: 71, Basis: "known", Model: "m1", Reasons: []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3.5, Share: 0.25}}, ShadowModel: "m2", ShadowScore: 12, ReviewSeconds: 7200}
+	return payment.Risk{
+		Fingerprint:   "0123456789abcdef0123456789abcdef",
+		BIN:           "424242",
+		Address:       "203.0.113.0/24",
+		Country:       "NZ",
+		Action:        action,
+		Challenge:     true,
+		Why:           "rule",
+		Rule:          "frl_1",
+		Version:       3,
+		Values:        []payment.RiskValue{{Name: "country", Value: "NZ"}},
+		Shadow:        []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
+		Score:         71,
+		Basis:         "known",
+		Model:         "m1",
+		Reasons:       []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3.5, Share: 0.25}},
+		ShadowModel:   "m2",
+		ShadowScore:   12,
+		ReviewSeconds: 7200,
+	}
 }
 
 // judged puts payments into a store that were blocked, held, reviewed in each way, labeled, and
@@ -75,7 +92,8 @@ func judged(t *testing.T, w *world, account string) (all []payment.Payment) {
 		{payment.Hold, []payment.Input{verdict(payment.ReviewDeclined)}},
 		{payment.Hold, []payment.Input{verdict(payment.ReviewApproved), captured, mark(payment.LabelLegitimate), dispute(opened),
 			dispute(payment.DisputeInput{Reference: "1", State: payment.DisputeUnderReview})}},
-		{payment.Hold, []payment.Input{verdict(payment.ReviewApproved), captured, dispute(opened), dispute(payment.DisputeInput{Reference: "1", State: payment.DisputeLost}),
+		{payment.Hold, []payment.Input{verdict(payment.ReviewApproved), captured, dispute(opened),
+			dispute(payment.DisputeInput{Reference: "1", State: payment.DisputeLost}),
 			dispute(payment.DisputeInput{Reference: "2", Reason: "duplicate"})}},
 		{payment.Hold, []payment.Input{verdict(payment.ReviewRefunded)}},
 		{payment.Hold, []payment.Input{verdict(payment.ReviewApproved), captured, mark(payment.LabelFraud), mark("")}},
@@ -113,18 +131,73 @@ func kept(t *testing.T, w *world, account string) {
 	var errs []error
 	for _, of := range []string{account, ""} {
 		for _, mode := range []string{link.Test, link.Live} {
-			r := rulebook.Rule{ID: id.New(id.FraudRule), Account: of, Mode: mode, Name: "Many declines", Action: payment.Block, When: "card.declined_1h >= 3", State: rulebook.Shadow, Version: 1, UpdatedAt: at, UpdatedBy: "usr_1"}
+			r := rulebook.Rule{
+				ID:        id.New(id.FraudRule),
+				Account:   of,
+				Mode:      mode,
+				Name:      "Many declines",
+				Action:    payment.Block,
+				When:      "card.declined_1h >= 3",
+				State:     rulebook.Shadow,
+				Version:   1,
+				UpdatedAt: at,
+				UpdatedBy: "usr_1",
+			}
 			next, gone := r, r
 			next.Version, next.State = 2, rulebook.On
 			gone.ID, gone.Name = id.New(id.FraudRule), "A mistake"
 			last := gone
 			last.Version, last.State = 2, rulebook.Deleted
-			builtin := rulebook.Rule{ID: rulebook.BuiltinID("card_declines"), Account: of, Mode: mode, Name: "n", Action: payment.Block, When: "true", State: rulebook.Off, Version: 2, Builtin: true, UpdatedAt: at, UpdatedBy: "usr_1"}
-			errs = append(errs, w.PutFraudRule(ctx, r, 0, nil), w.PutFraudRule(ctx, next, 1, nil), w.PutFraudRule(ctx, gone, 0, nil), w.DeleteFraudRule(ctx, last),
+			builtin := rulebook.Rule{
+				ID:        rulebook.BuiltinID("card_declines"),
+				Account:   of,
+				Mode:      mode,
+				Name:      "n",
+				Action:    payment.Block,
+				When:      "true",
+				State:     rulebook.Off,
+				Version:   2,
+				Builtin:   true,
+				UpdatedAt: at,
+				UpdatedBy: "usr_1",
+			}
+			errs = append(
+				errs,
+				w.PutFraudRule(ctx, r, 0, nil),
+				w.PutFraudRule(ctx, next, 1, nil),
+				w.PutFraudRule(ctx, gone, 0, nil),
+				w.DeleteFraudRule(ctx, last),
 				w.PutFraudRule(ctx, builtin, 0, nil),
-				w.PutFraudListEntry(ctx, rulebook.Entry{ID: id.New(id.FraudEntry), Account: of, Mode: mode, Kind: rulebook.KindEmail, Action: payment.Block, Value: "@mail.example", Note: "seen",
-					ExpiresAt: at.Add(time.Hour), CreatedAt: at, CreatedBy: "usr_1"}, nil),
-				w.PutFraudListEntry(ctx, rulebook.Entry{ID: id.New(id.FraudEntry), Account: of, Mode: mode, Kind: rulebook.KindBIN, Action: payment.Allow, Value: "424242", CreatedAt: at}, nil))
+				w.PutFraudListEntry(
+					ctx,
+					rulebook.Entry{
+						ID:        id.New(id.FraudEntry),
+						Account:   of,
+						Mode:      mode,
+						Kind:      rulebook.KindEmail,
+						Action:    payment.Block,
+						Value:     "@mail.example",
+						Note:      "seen",
+						ExpiresAt: at.Add(time.Hour),
+						CreatedAt: at,
+						CreatedBy: "usr_1",
+					},
+					nil,
+				),
+				w.PutFraudListEntry(
+					ctx,
+					rulebook.Entry{
+						ID:        id.New(id.FraudEntry),
+						Account:   of,
+						Mode:      mode,
+						Kind:      rulebook.KindBIN,
+						Action:    payment.Allow,
+						Value:     "424242",
+						CreatedAt: at,
+					},
+					nil,
+				),
+			)
 		}
 		errs = append(errs, w.PutFraudPolicy(ctx, of, link.Test, rulebook.Policy{FailOpen: true, ReviewFor: 2 * time.Hour, UpdatedAt: at}))
 	}
@@ -132,8 +205,20 @@ func kept(t *testing.T, w *world, account string) {
 		file := make([]byte, []int{0, 512 << 10, 1<<20 + 17, 300}[n]) // one line, one that is full, three
 		random := rand.NewChaCha8([32]byte{byte(n)})
 		_, _ = random.Read(file) // never fails
-		info := learning.Info{Version: fmt.Sprint("m", n), TrainedAt: at.Add(time.Duration(n) * time.Hour), From: at.AddDate(0, -2, 0), To: at.AddDate(0, -1, 0), Payments: 40000, Frauds: 310,
-			AUC: 0.93, AveragePrecision: 0.61, CardPrecision: 0.4, TestedFrom: at.AddDate(0, -1, 7), TestedTo: at, TestedPayments: 9000}
+		info := learning.Info{
+			Version:          fmt.Sprint("m", n),
+			TrainedAt:        at.Add(time.Duration(n) * time.Hour),
+			From:             at.AddDate(0, -2, 0),
+			To:               at.AddDate(0, -1, 0),
+			Payments:         40000,
+			Frauds:           310,
+			AUC:              0.93,
+			AveragePrecision: 0.61,
+			CardPrecision:    0.4,
+			TestedFrom:       at.AddDate(0, -1, 7),
+			TestedTo:         at,
+			TestedPayments:   9000,
+		}
 		errs = append(errs, w.AddModel(ctx, info, file))
 		if state == learning.Retired {
 			errs = append(errs, w.SetModel(ctx, info.Version, learning.Running))
@@ -235,7 +320,13 @@ func (h holdings) complete(t *testing.T) {
 // figures returns the figures of an analytics store rebuilt from the store's payments.
 func figures(t *testing.T, w *world, account string) history.Figures {
 	t.Helper()
-	a, err := projection.OpenAnalytics(t.Context(), w.Store.Feed, w.Store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
+	a, err := projection.OpenAnalytics(
+		t.Context(),
+		w.Store.Feed,
+		w.Store.Pages(),
+		filepath.Join(t.TempDir(), "analytics.db"),
+		slog.New(slog.DiscardHandler),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +360,8 @@ func TestArchiveBringsFraudAcross(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for kind, want := range map[string]int64{"rules": 8, "rule versions": 20, "list entries": 8, "policies": 2, "models": 4, "payments": 10} {
+			for kind, want := range map[string]int64{"rules": 8, "rule versions": 20, "list entries": 8, "policies": 2, "models": 4,
+				"payments": 10} {
 				if counts[kind] != want {
 					t.Errorf("%d %s, want %d", counts[kind], kind, want)
 				}
@@ -289,7 +381,10 @@ func TestArchiveBringsFraudAcross(t *testing.T) {
 			if !reflect.DeepEqual(before, after) {
 				t.Errorf("figures\n%+v\nwere\n%+v", after, before)
 			}
-			if day := before.Days[len(before.Days)-1]; day.Blocked != 1 || day.Held != 6 || day.ReviewOpened != 6 || day.ReviewClosed != 5 || day.Fraud == 0 || day.Legitimate == 0 || len(before.Rules) == 0 {
+			if day := before.Days[len(before.Days)-1]; day.Blocked != 1 || day.Held != 6 || day.ReviewOpened != 6 || day.ReviewClosed != 5 ||
+				day.Fraud == 0 ||
+				day.Legitimate == 0 ||
+				len(before.Rules) == 0 {
 				t.Errorf("%+v", before)
 			}
 			if again := content(export(t, to)); again != content(whole) {
@@ -411,8 +506,9 @@ func TestArchiveFraudIsTakenUpAgain(t *testing.T) {
 // TestArchiveOfDamagedFraudIsNone checks that a damaged rule, entry, policy or model ends the
 // export.
 func TestArchiveOfDamagedFraudIsNone(t *testing.T) {
-	for table, code := range map[string]string{"fraud_rules": "rule_damaged", "fraud_rule_versions": "rule_damaged", "fraud_list_entries": "list_entry_damaged",
-		"fraud_policies": "policy_damaged", "fraud_models": "model_damaged"} {
+	for table, code := range map[string]string{"fraud_rules": "rule_damaged", "fraud_rule_versions": "rule_damaged",
+		"fraud_list_entries": "list_entry_damaged",
+		"fraud_policies":     "policy_damaged", "fraud_models": "model_damaged"} {
 		path := filepath.Join(t.TempDir(), "paylink.db")
 		w := openAt(t, "sqlite:"+path)
 		kept(t, w, id.New(id.Account))

@@ -256,7 +256,8 @@ func testI11_RefundWithoutAnAnswerIsTold(t *testing.T, e engine) {
 		w.later(25 * time.Hour)
 	}
 	q := w.get(p)
-	if !strings.Contains(w.logs.String(), "a refund needs a person") || q.Refundable().Minor != 750 || q.Refunds[0].Status != payment.RefundPending {
+	if !strings.Contains(w.logs.String(), "a refund needs a person") || q.Refundable().Minor != 750 ||
+		q.Refunds[0].Status != payment.RefundPending {
 		t.Fatalf("refundable %d, asked %d\n%s", q.Refundable().Minor, q.Refunds[0].Asked, w.logs.String())
 	}
 	w.wire.set(nil)

@@ -40,7 +40,12 @@ func BenchmarkAssessAtRate(b *testing.B) {
 			for all := range told {
 				var events []stream.Event
 				for _, p := range all {
-					events = append(events, p.event(b, "payment.created", "created", p.at), p.event(b, "payment.processing", "processing", p.at), p.event(b, "payment.succeeded", "succeeded", p.at))
+					events = append(
+						events,
+						p.event(b, "payment.created", "created", p.at),
+						p.event(b, "payment.processing", "processing", p.at),
+						p.event(b, "payment.succeeded", "succeeded", p.at),
+					)
 				}
 				feed(b, store, events...)
 			}

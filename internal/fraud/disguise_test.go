@@ -18,7 +18,13 @@ import (
 
 // disguises returns other spellings of an address of the same mailbox.
 func disguises(address string) []string {
-	out := []string{address, strings.ToUpper(address), norm.NFD.String(address), norm.NFC.String(address), strings.Replace(address, "@", "@\u2060", 1)}
+	out := []string{
+		address,
+		strings.ToUpper(address),
+		norm.NFD.String(address),
+		norm.NFC.String(address),
+		strings.Replace(address, "@", "@\u2060", 1),
+	}
 	at := strings.LastIndexByte(address, '@')
 	out = append(out, width.Widen.String(address[:at])+address[at:])
 	if ascii, err := spelling.Email(address); err == nil {
@@ -64,7 +70,12 @@ func TestListsMatchEveryDisguise(t *testing.T) {
 func TestListEntriesOfBefore(t *testing.T) {
 	a := Attempt{Amount: money.Of(100, "EUR"), Email: "Bad@münchen.example"}
 	for _, value := range []string{"bad@münchen.example", "bad@münchen.example\u200b", "@münchen.example"} {
-		set := newRuleset("test", rulebook.Book{Entries: []rulebook.Entry{{ID: "x", Kind: rulebook.KindEmail, Value: value, Action: payment.Block}}}, rulebook.Book{}, &programs{})
+		set := newRuleset(
+			"test",
+			rulebook.Book{Entries: []rulebook.Entry{{ID: "x", Kind: rulebook.KindEmail, Value: value, Action: payment.Block}}},
+			rulebook.Book{},
+			&programs{},
+		)
 		if got := set.Decide(&a, nil, nil); got.Action != payment.Block {
 			t.Errorf("%q matches nothing", value)
 		}

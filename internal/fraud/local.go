@@ -113,13 +113,32 @@ func (l *Local) Assess(_ context.Context, a Attempt) (Verdict, error) {
 
 // seen returns the attempt as features see it, at a given time.
 func (a *Attempt) seen(at time.Time) score.Attempt {
-	return score.Attempt{ID: a.Payment, Scope: score.Scope(a.Account, a.Mode, string(a.Amount.Currency)), At: at, Account: a.Account, Link: a.Link,
-		Card: a.Fingerprint, BIN: a.BIN, Email: score.EmailKey(a.Email), Address: a.Address, Minor: a.Amount.Minor}
+	return score.Attempt{
+		ID:      a.Payment,
+		Scope:   score.Scope(a.Account, a.Mode, string(a.Amount.Currency)),
+		At:      at,
+		Account: a.Account,
+		Link:    a.Link,
+		Card:    a.Fingerprint,
+		BIN:     a.BIN,
+		Email:   score.EmailKey(a.Email),
+		Address: a.Address,
+		Minor:   a.Amount.Minor,
+	}
 }
 
 // guarded returns the attempt as the shield sees it.
 func (a *Attempt) guarded(at time.Time) shield.Attempt {
-	return shield.Attempt{Account: a.Account, Mode: a.Mode, Link: a.Link, Card: a.Card, BIN: a.BIN, Address: a.Address, Payment: a.Payment, At: at}
+	return shield.Attempt{
+		Account: a.Account,
+		Mode:    a.Mode,
+		Link:    a.Link,
+		Card:    a.Card,
+		BIN:     a.BIN,
+		Address: a.Address,
+		Payment: a.Payment,
+		At:      at,
+	}
 }
 
 // guard calls the shield. An error is its refusal, and then nothing else is counted.

@@ -111,7 +111,8 @@ func TestNoTenantSeesAnother(t *testing.T) {
 	others[2].Amount.Currency = "USD"
 	for i, a := range others {
 		p := assess(a)
-		for _, name := range []string{"card.attempted.30d", "email.attempted.30d", "address.attempted.30d", "bin.attempted.30d", "link.cards.1d"} {
+		for _, name := range []string{"card.attempted.30d", "email.attempted.30d", "address.attempted.30d", "bin.attempted.30d",
+			"link.cards.1d"} {
 			if n := w.feature(t, p, name); n != 0 {
 				t.Errorf("stranger %d sees %s %v", i, name, n)
 			}

@@ -68,7 +68,13 @@ type opened struct {
 // newMemory returns a memory that has not counted anything. h may be nil if the caller sets it
 // before it is used.
 func newMemory(h *score.History) *memory {
-	return &memory{history: h, open: map[string]opened{}, labels: map[string]counted{}, opens: ring{ids: make([]string, maxOpen)}, labeled: ring{ids: make([]string, maxLabelled)}}
+	return &memory{
+		history: h,
+		open:    map[string]opened{},
+		labels:  map[string]counted{},
+		opens:   ring{ids: make([]string, maxOpen)},
+		labeled: ring{ids: make([]string, maxLabelled)},
+	}
 }
 
 // before returns the verdict on an attempt without an outcome, or nil if it is not known here, its
@@ -190,7 +196,15 @@ func (m *memory) begun(e *stream.Event, at time.Time) error {
 	defer m.mu.Unlock()
 	if _, known := m.open[e.Object]; !known { // the path may have been faster
 		m.count(&a, keys, opened{keys: keys, blocked: t.Risk.Action == payment.Block,
-			shield: shield.Attempt{Account: e.Account, Mode: e.Mode, Link: t.Link, Card: t.Card.Fingerprint, BIN: t.Card.BIN, Address: t.Risk.Address, Payment: e.Object}})
+			shield: shield.Attempt{
+				Account: e.Account,
+				Mode:    e.Mode,
+				Link:    t.Link,
+				Card:    t.Card.Fingerprint,
+				BIN:     t.Card.BIN,
+				Address: t.Risk.Address,
+				Payment: e.Object,
+			}})
 	}
 	return nil
 }

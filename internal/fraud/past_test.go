@@ -59,7 +59,13 @@ func opened(t testing.TB, url string) (*sqlstore.Store, *projection.Analytics) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	analytics, err := projection.OpenAnalytics(t.Context(), store.Feed, store.Pages(), filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
+	analytics, err := projection.OpenAnalytics(
+		t.Context(),
+		store.Feed,
+		store.Pages(),
+		filepath.Join(t.TempDir(), "analytics.db"),
+		slog.New(slog.DiscardHandler),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,10 +111,14 @@ func (p *paid) event(t testing.TB, kind, status string, at time.Time) stream.Eve
 	if p.label != "" {
 		risk["label"], risk["labelledAt"], risk["labelledBy"] = p.label, link.FormatTime(p.labelled), "usr_1"
 	}
-	data, err := json.Marshal(map[string]any{"id": p.Payment, "object": "payment", "link": p.Link, "amount": p.Amount.Decimal(), "currency": p.Amount.Currency,
-		"capturedAmount": "0.00", "refundedAmount": "0.00", "status": p.status, "mode": p.Mode, "issuer": "simulator",
-		"card":  map[string]any{"brand": "visa", "last4": "4242", "bin": p.BIN, "fingerprint": p.Fingerprint},
-		"payer": map[string]any{"email": p.Email}, "createdAt": link.FormatTime(p.at), "updatedAt": link.FormatTime(at), "risk": risk, "disputes": p.disputes})
+	data, err := json.Marshal(
+		map[string]any{"id": p.Payment, "object": "payment", "link": p.Link, "amount": p.Amount.Decimal(), "currency": p.Amount.Currency,
+			"capturedAmount": "0.00", "refundedAmount": "0.00", "status": p.status, "mode": p.Mode, "issuer": "simulator",
+			"card": map[string]any{"brand": "visa", "last4": "4242", "bin": p.BIN, "fingerprint": p.Fingerprint},
+			"payer": map[string]any{
+				"email": p.Email,
+			}, "createdAt": link.FormatTime(p.at), "updatedAt": link.FormatTime(at), "risk": risk, "disputes": p.disputes},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +128,8 @@ func (p *paid) event(t testing.TB, kind, status string, at time.Time) stream.Eve
 
 func feed(t testing.TB, s *sqlstore.Store, events ...stream.Event) {
 	t.Helper()
-	if err := s.AppendBatch(t.Context(), "test", stream.Batch{Events: events, Checkpoints: map[string]string{"shard": events[len(events)-1].ID}}); err != nil {
+	if err := s.AppendBatch(t.Context(), "test", stream.Batch{Events: events,
+		Checkpoints: map[string]string{"shard": events[len(events)-1].ID}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -184,9 +195,12 @@ func pathSeesWhatTheStoreGives(t *testing.T, url string) {
 		at = at.Add(told + time.Duration(random.IntN(20000))*time.Second)
 		w.set(at)
 		beside.set(at)
-		p := &paid{at: at, Attempt: fraud.Attempt{Payment: id.New(id.Payment), Account: account, Mode: "test", Link: "plink_" + fmt.Sprint(random.IntN(3)),
-			Amount: money.Of(int64(100+random.IntN(90000)), "EUR"), Fingerprint: fmt.Sprint("card", random.IntN(9)), BIN: "424242",
-			Email: fmt.Sprint("payer", random.IntN(5), "@example.com"), Address: fmt.Sprint("192.0.", random.IntN(4), ".0/24")}}
+		p := &paid{
+			at: at,
+			Attempt: fraud.Attempt{Payment: id.New(id.Payment), Account: account, Mode: "test", Link: "plink_" + fmt.Sprint(random.IntN(3)),
+				Amount: money.Of(int64(100+random.IntN(90000)), "EUR"), Fingerprint: fmt.Sprint("card", random.IntN(9)), BIN: "424242",
+				Email: fmt.Sprint("payer", random.IntN(5), "@example.com"), Address: fmt.Sprint("192.0.", random.IntN(4), ".0/24")},
+		}
 		if n%5 == 0 {
 			p.Account = other
 		}
@@ -295,7 +309,13 @@ func laterWordReplaces(t *testing.T, url string) {
 		return err == nil && whole
 	})
 	p := &paid{at: at, Attempt: try(1, id.New(id.Account))}
-	feed(t, store, p.event(t, "payment.created", "created", at), p.event(t, "payment.processing", "processing", at), p.event(t, "payment.succeeded", "succeeded", at.Add(time.Second)))
+	feed(
+		t,
+		store,
+		p.event(t, "payment.created", "created", at),
+		p.event(t, "payment.processing", "processing", at),
+		p.event(t, "payment.succeeded", "succeeded", at.Add(time.Second)),
+	)
 	end := followed(t, store, 0, w)
 	mark := func(label string) func(time.Time) stream.Event {
 		return func(at time.Time) stream.Event {
@@ -306,7 +326,17 @@ func laterWordReplaces(t *testing.T, url string) {
 	dispute := func(kind, state string) func(time.Time) stream.Event {
 		return func(at time.Time) stream.Event {
 			if p.disputes == nil {
-				p.disputes = []map[string]any{{"id": "dp_1", "object": "dispute", "payment": p.Payment, "amount": p.Amount.Decimal(), "currency": "EUR", "reason": "fraudulent", "createdAt": link.FormatTime(at)}}
+				p.disputes = []map[string]any{
+					{
+						"id":        "dp_1",
+						"object":    "dispute",
+						"payment":   p.Payment,
+						"amount":    p.Amount.Decimal(),
+						"currency":  "EUR",
+						"reason":    "fraudulent",
+						"createdAt": link.FormatTime(at),
+					},
+				}
 			}
 			p.disputes[0]["state"] = state
 			return p.event(t, kind, p.status, at)
@@ -337,7 +367,8 @@ func laterWordReplaces(t *testing.T, url string) {
 		background(t, late.Run)
 		await.Until(t, "the new instance has counted the month before", late.Warm)
 		v := agree(t, "dispute", p.Attempt, at.Add(time.Second), w, late)
-		for name, want := range map[string]float32{"card.disputed.30d": c.disputed, "card.dispute_rate.30d": c.rate, "email.disputed.1d": c.disputed, "link.disputed.30d": c.disputed} {
+		for name, want := range map[string]float32{"card.disputed.30d": c.disputed, "card.dispute_rate.30d": c.rate,
+			"email.disputed.1d": c.disputed, "link.disputed.30d": c.disputed} {
 			if i := slices.Index(score.Names[:], name); i < 0 || v[i] != want {
 				t.Errorf("%s: %s is %v, want %v", c.said, name, v[max(i, 0)], want)
 			}

@@ -93,8 +93,20 @@ var varsPool = sync.Pool{New: func() any { return new(rule.Vars) }}
 func (s *Ruleset) Decide(a *Attempt, f *score.Vector, sc *score.Assessment) payment.Risk {
 	v := varsPool.Get().(*rule.Vars) // nothing else is put there
 	defer varsPool.Put(v)
-	v.See(rule.Vars{Amount: a.Amount, Fingerprint: a.Fingerprint, BIN: a.BIN, Brand: a.Brand, Email: a.Email, Address: a.Address, Country: a.Country,
-		Link: a.Link, Features: f}, sc)
+	v.See(
+		rule.Vars{
+			Amount:      a.Amount,
+			Fingerprint: a.Fingerprint,
+			BIN:         a.BIN,
+			Brand:       a.Brand,
+			Email:       a.Email,
+			Address:     a.Address,
+			Country:     a.Country,
+			Link:        a.Link,
+			Features:    f,
+		},
+		sc,
+	)
 
 	out := payment.Risk{Action: payment.Allow, Why: WhyDefault}
 	for _, c := range s.rules[0] {

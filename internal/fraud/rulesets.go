@@ -39,7 +39,14 @@ type Rulesets struct {
 // NewRulesets returns rulesets with only the default set. A default rule that does not compile is
 // listed by its ruleset.
 func NewRulesets(store rulebook.Store, now func() time.Time, log *slog.Logger) *Rulesets {
-	r := &Rulesets{store: store, now: now, log: log, books: map[rulebook.Name]rulebook.Book{}, sets: map[rulebook.Name]*Ruleset{}, plain: map[string]*Ruleset{}}
+	r := &Rulesets{
+		store: store,
+		now:   now,
+		log:   log,
+		books: map[rulebook.Name]rulebook.Book{},
+		sets:  map[rulebook.Name]*Ruleset{},
+		plain: map[string]*Ruleset{},
+	}
 	for _, mode := range []string{link.Live, link.Test} {
 		r.plain[mode] = newRuleset(mode, rulebook.Book{}, rulebook.Book{}, &r.programs)
 	}

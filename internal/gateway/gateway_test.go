@@ -45,7 +45,8 @@ func TestHeadersTooLarge(t *testing.T) {
 		if err != nil || resp.StatusCode != c.status || called != (c.status == 200) {
 			t.Errorf("%d bytes of query, %d of a header: %d, called %v, %v", c.query, c.header, resp.StatusCode, called, err)
 		}
-		if c.status != 200 && (resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(body), `"code":"headers_too_large"`)) {
+		if c.status != 200 &&
+			(resp.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(body), `"code":"headers_too_large"`)) {
 			t.Errorf("it says %s %s", resp.Header.Get("Content-Type"), body)
 		}
 	}

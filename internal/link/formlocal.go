@@ -101,7 +101,11 @@ func (l *Local) replace(ctx context.Context, f Form, expected int64) (Form, erro
 
 // formChanged returns the fault of a change that was based on an older revision.
 func formChanged() error {
-	return fault.New(fault.KindConflict, "changed_meanwhile", "The form was changed by another request. Read it again, then repeat your change.")
+	return fault.New(
+		fault.KindConflict,
+		"changed_meanwhile",
+		"The form was changed by another request. Read it again, then repeat your change.",
+	)
 }
 
 // ArchiveForm ends a form and returns it. Links that it made stay valid. Archiving again

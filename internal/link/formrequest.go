@@ -146,7 +146,11 @@ func checkFields(fields []Field) ([]Field, error) {
 		at := func(member string) string { return fmt.Sprintf("fields[%d].%s", i, member) }
 		f.Label = strings.TrimSpace(f.Label)
 		if !fieldPattern.MatchString(f.Name) || f.Name == formKey || f.Name == "amount" || f.Name == "attempt" {
-			return nil, fault.Invalid(at("name"), "field_invalid", "A field name must be 1 to 40 characters from a-z, 0-9 and _, begin with a letter, and not be amount, attempt or form.")
+			return nil, fault.Invalid(
+				at("name"),
+				"field_invalid",
+				"A field name must be 1 to 40 characters from a-z, 0-9 and _, begin with a letter, and not be amount, attempt or form.",
+			)
 		}
 		if seen[f.Name] {
 			return nil, fault.Invalid(at("name"), "field_invalid", "Field names must be unique.")
@@ -160,7 +164,12 @@ func checkFields(fields []Field) ([]Field, error) {
 		}
 
 		if own > MaxCustomFields {
-			return nil, fault.Invalid("fields", "field_invalid", "A form can have at most %d custom fields, besides name, email and reference.", MaxCustomFields)
+			return nil, fault.Invalid(
+				"fields",
+				"field_invalid",
+				"A form can have at most %d custom fields, besides name, email and reference.",
+				MaxCustomFields,
+			)
 		}
 		if err := text(at("label"), f.Label, MaxFieldLabel, ""); err != nil {
 			return nil, err
@@ -180,7 +189,11 @@ func checkOrigins(origins []string) ([]string, error) {
 	for i, o := range origins {
 		exact, ok := exactOrigin(strings.TrimSpace(o))
 		if !ok {
-			return nil, fault.Invalid(fmt.Sprintf("origins[%d]", i), "origin_invalid", "An origin must be https, a host and an optional port from 1 to 65535, such as https://shop.example; http is for localhost only.")
+			return nil, fault.Invalid(
+				fmt.Sprintf("origins[%d]", i),
+				"origin_invalid",
+				"An origin must be https, a host and an optional port from 1 to 65535, such as https://shop.example; http is for localhost only.",
+			)
 		}
 		if !slices.Contains(out, exact) {
 			out = append(out, exact)

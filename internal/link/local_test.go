@@ -200,7 +200,13 @@ var createRules = []struct {
 	{"a word", func(r *CreateRequest) { r.Amount = "ten" }, "amount", "amount_invalid", ""},
 	{"a sign", func(r *CreateRequest) { r.Amount = "-1" }, "amount", "amount_invalid", ""},
 	{"an exponent", func(r *CreateRequest) { r.Amount = "1e2" }, "amount", "amount_invalid", ""},
-	{"decimals of EUR", func(r *CreateRequest) { r.Amount = "1.234" }, "amount", "amount_too_many_decimals", "An amount in EUR can have at most 2 decimals."},
+	{
+		"decimals of EUR",
+		func(r *CreateRequest) { r.Amount = "1.234" },
+		"amount",
+		"amount_too_many_decimals",
+		"An amount in EUR can have at most 2 decimals.",
+	},
 	{"decimals of JPY", func(r *CreateRequest) { r.Amount, r.Currency = "100.5", "JPY" }, "amount", "amount_too_many_decimals",
 		"An amount in JPY can have at most 0 decimals."},
 	{"decimals of KWD", func(r *CreateRequest) { r.Amount, r.Currency = "1.234", "KWD" }, "", "", ""},
@@ -294,7 +300,13 @@ var createRules = []struct {
 	{"lookalike of loopback", func(r *CreateRequest) { r.RedirectURL = "http://localhost.evil.example/" }, "redirectUrl", "url_invalid", ""},
 	{"long redirect", func(r *CreateRequest) { r.RedirectURL = "https://a/" + long(2048) }, "redirectUrl", "too_long", ""},
 	{"capture", func(r *CreateRequest) { r.Capture = "later" }, "capture", "value_invalid", "capture must be one of: automatic, manual."},
-	{"late policy", func(r *CreateRequest) { r.LatePolicy = "keep" }, "latePolicy", "value_invalid", "latePolicy must be one of: accept, hold, refund."},
+	{
+		"late policy",
+		func(r *CreateRequest) { r.LatePolicy = "keep" },
+		"latePolicy",
+		"value_invalid",
+		"latePolicy must be one of: accept, hold, refund.",
+	},
 }
 
 // metadataOf returns metadata of so many bytes.

@@ -89,7 +89,14 @@ func badColour(param string) error {
 // lowContrast returns the fault of an accent that cannot be read. The contrast is rounded
 // down, so that it never shows as enough.
 func lowContrast(param, theme string, c float64) error {
-	return fault.Invalid(param, "contrast_too_low", "On the %s theme, this color has a contrast of %.1f to 1; at least %.1f to 1 is required (WCAG AA).", theme, math.Floor(c*10)/10, minContrast)
+	return fault.Invalid(
+		param,
+		"contrast_too_low",
+		"On the %s theme, this color has a contrast of %.1f to 1; at least %.1f to 1 is required (WCAG AA).",
+		theme,
+		math.Floor(c*10)/10,
+		minContrast,
+	)
 }
 
 // On returns the color of text on an accent: white or black, whichever has more contrast. One

@@ -12,8 +12,10 @@ func TestPasted(t *testing.T) {
 	const l = "https://pay.example/l/AbC-_9"
 	for _, text := range []string{
 		l, " " + l + " ", l + ".", l + ",", l + ")", l + ").", l + "!", l + "…", l + "。", "<" + l + ">", "(" + l + ")", "«" + l + "»", `"` + l + `"`, "'" + l + "'", "“" + l + "”", "‹" + l + "›", "「" + l + "」", "`" + l + "`", "**" + l + "**", "_" + l + "_",
-		"\u200b" + l, l + "\u200b", "\ufeff" + l + "\u200e", "https://pay.\u200bexample/l/AbC-_9", "\u202a" + l + "\u202c", "Pay here: " + l, "«Pay here: " + l + "»", "Pay here:\n" + l + "\nThanks.", "Link:" + l, "[x](" + l + ")", "[" + l + "](" + l + ")",
-		l + " <" + l + ">", "<" + l + "|Pay>", l + "%20", l + "%20%20.", l + "%E2%80%8B", l + "です。", "お支払いはこちら" + l + "です", "お支払い：" + l, "https://pay.example/l/Ab\nC-_9", "https://pay.example/l/Ab C-_9", "https://pay.example/l/\r\n  AbC-_9", "> " + l,
+		"\u200b" + l, l + "\u200b", "\ufeff" + l + "\u200e", "https://pay.\u200bexample/l/AbC-_9", "\u202a" + l + "\u202c", "Pay here: " + l,
+		"«Pay here: " + l + "»", "Pay here:\n" + l + "\nThanks.", "Link:" + l, "[x](" + l + ")", "[" + l + "](" + l + ")",
+		l + " <" + l + ">", "<" + l + "|Pay>", l + "%20", l + "%20%20.", l + "%E2%80%8B", l + "です。", "お支払いはこちら" + l + "です", "お支払い：" + l,
+		"https://pay.example/l/Ab\nC-_9", "https://pay.example/l/Ab C-_9", "https://pay.example/l/\r\n  AbC-_9", "> " + l,
 	} {
 		if got := link.Pasted(text); !slices.Contains(got, l) {
 			t.Errorf("%q gives %q", text, got)
@@ -31,7 +33,8 @@ func TestPasted(t *testing.T) {
 	}
 	// These addresses lead elsewhere: no spelling of them is the link.
 	for _, text := range []string{
-		"https://evil.example/?x=" + l, "https://evil.example/" + l, "evil.example/?x=" + l, "evil.example/" + l, "evil.example/(" + l + ")", "evil.example:" + l, "evil@" + l, "https://evil.example/#" + l, "https://evil.example " + l, l + " https://evil.example/",
+		"https://evil.example/?x=" + l, "https://evil.example/" + l, "evil.example/?x=" + l, "evil.example/" + l, "evil.example/(" + l + ")",
+		"evil.example:" + l, "evil@" + l, "https://evil.example/#" + l, "https://evil.example " + l, l + " https://evil.example/",
 		"[" + l + "](https://evil.example/)", "[https://evil.example](" + l + ")", `<a href="https://evil.example/">` + l + `</a>`, "evil。example／" + l, "evil.example/\"" + l, "evil.example/<" + l + ">", "evil.example/?x=pay.example/l/AbC-_9", "x" + l, "-" + l,
 		"https://pay.example@evil.example/l/AbC-_9", "https://evil.example/l/AbC-_9", "https://pay.example.evil.example/l/AbC-_9",
 		"https://pay.example。evil.example/l/AbC-_9", "", " ", strings.Repeat("x ", 10000) + l,

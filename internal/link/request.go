@@ -291,13 +291,24 @@ func checkMetadata(m map[string]string) error {
 				MaxMetadataKeyChars)
 		}
 		if text("", m[key], MaxMetadataValueChars, "\n\t") != nil {
-			return fault.Invalid("metadata."+key, "metadata_invalid", "A metadata value must be at most %d printable characters.", MaxMetadataValueChars)
+			return fault.Invalid(
+				"metadata."+key,
+				"metadata_invalid",
+				"A metadata value must be at most %d printable characters.",
+				MaxMetadataValueChars,
+			)
 		}
 		total += len(key) + len(m[key])
 	}
 
 	if total > MaxMetadataBytes {
-		return fault.Invalid("metadata", "metadata_too_large", "metadata must be at most %d bytes in total, keys and values in UTF-8; this is %d. Keep the rest in your own system under the link's reference.", MaxMetadataBytes, total)
+		return fault.Invalid(
+			"metadata",
+			"metadata_too_large",
+			"metadata must be at most %d bytes in total, keys and values in UTF-8; this is %d. Keep the rest in your own system under the link's reference.",
+			MaxMetadataBytes,
+			total,
+		)
 	}
 
 	return nil

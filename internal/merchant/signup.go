@@ -274,7 +274,11 @@ func (l *Local) SendConfirmation(ctx context.Context, user, lang string) error {
 	now := l.time()
 	if soon, err := l.sentLately(ctx, KindConfirm, user, now); soon || err != nil {
 		if err == nil {
-			f := fault.New(fault.KindRateLimited, "mail_sent_just_now", "An email was sent a moment ago. Check your inbox before requesting another.")
+			f := fault.New(
+				fault.KindRateLimited,
+				"mail_sent_just_now",
+				"An email was sent a moment ago. Check your inbox before requesting another.",
+			)
 			f.RetryAfter = resendAfter
 			err = f
 		}

@@ -75,7 +75,11 @@ func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer
 	sealed := l.ring.Seal(keyring.StoreSeal, []byte(key.Secret()), totpContext(user))
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if g.TOTPOn {
-			return Change{}, fault.New(fault.KindConflict, "totp_on", "Sign-in codes are already turned on. Turn them off to use another authenticator.")
+			return Change{}, fault.New(
+				fault.KindConflict,
+				"totp_on",
+				"Sign-in codes are already turned on. Turn them off to use another authenticator.",
+			)
 		}
 		g.SealedTOTP, g.TOTPStep = sealed, 0
 		return Change{Forget: guessKey(u)}, nil

@@ -23,7 +23,11 @@ var (
 	// ErrTaken does not say which of the two, nor whose.
 	ErrTaken error = fault.New(fault.KindConflict, "account_exists", "The username or email is already taken.")
 	// ErrChanged means that another writer was faster; the caller may repeat the call.
-	ErrChanged error = fault.New(fault.KindConflict, "changed_meanwhile", "This was changed by another request. Read it again, then repeat your change.")
+	ErrChanged error = fault.New(
+		fault.KindConflict,
+		"changed_meanwhile",
+		"This was changed by another request. Read it again, then repeat your change.",
+	)
 	// ErrCredentials does not distinguish an unknown login from a wrong password.
 	ErrCredentials error = fault.New(fault.KindUnauthenticated, "credentials_invalid", "The login or the password is wrong.")
 	// ErrSession is the error for every token that is not a session of ours.
@@ -50,7 +54,13 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 		CreatedAt: now}
 	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) }
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
-		return u, fault.Invalid("username", "username_invalid", "username must be %d to %d characters from a-z, 0-9, dot, underscore and hyphen.", MinUsernameBytes, MaxUsernameBytes)
+		return u, fault.Invalid(
+			"username",
+			"username_invalid",
+			"username must be %d to %d characters from a-z, 0-9, dot, underscore and hyphen.",
+			MinUsernameBytes,
+			MaxUsernameBytes,
+		)
 
 	}
 	email, err := checkEmail(r.Email)

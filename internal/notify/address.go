@@ -76,7 +76,11 @@ func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 	case errors.Is(err, spelling.ErrPort):
 		return "", fault.Invalid("url", "url_invalid", "The port of url must be 1 to 65535; omit it for 443.")
 	case errors.Is(err, spelling.ErrHost):
-		return "", fault.Invalid("url", "url_invalid", "The host of url must be a host name or an IP address, without empty labels, a trailing dot, or characters other than letters, digits and hyphens: https://example.com/hooks.")
+		return "", fault.Invalid(
+			"url",
+			"url_invalid",
+			"The host of url must be a host name or an IP address, without empty labels, a trailing dot, or characters other than letters, digits and hyphens: https://example.com/hooks.",
+		)
 	case err != nil:
 		return "", fault.Invalid("url", "url_invalid", "url must be absolute, with a host: https://example.com/hooks.")
 	case u.Scheme != "https" && (u.Scheme != "http" || !allowPrivate):
@@ -102,7 +106,11 @@ func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
 func checkEvents(events []string) ([]string, *fault.Error) {
 	known := EventTypes()
 	if len(events) == 0 {
-		return nil, fault.Invalid("events", "events_missing", `events must name at least one event type, or "*" for all. To stop deliveries, disable or delete the endpoint.`)
+		return nil, fault.Invalid(
+			"events",
+			"events_missing",
+			`events must name at least one event type, or "*" for all. To stop deliveries, disable or delete the endpoint.`,
+		)
 	}
 
 	var out []string

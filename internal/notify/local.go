@@ -166,7 +166,11 @@ func conflict(err error) error {
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
-	f := fault.New(fault.KindConflict, "endpoint_changed", "The endpoint was changed by another request. Read it again, then repeat your change.")
+	f := fault.New(
+		fault.KindConflict,
+		"endpoint_changed",
+		"The endpoint was changed by another request. Read it again, then repeat your change.",
+	)
 	f.Cause = err
 	return f
 }

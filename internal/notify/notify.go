@@ -173,13 +173,23 @@ var ErrConflict = errors.New("the endpoint was changed meanwhile")
 
 // TooManyEndpoints returns the fault of a store past the limit.
 func TooManyEndpoints() *fault.Error {
-	return fault.New(fault.KindConflict, "too_many_endpoints", "An account can have at most %d webhook endpoints per mode; delete one first.", MaxEndpoints)
+	return fault.New(
+		fault.KindConflict,
+		"too_many_endpoints",
+		"An account can have at most %d webhook endpoints per mode; delete one first.",
+		MaxEndpoints,
+	)
 }
 
 // EndpointExists returns the fault of a store if another endpoint has the same URL and would
 // receive some of the same events.
 func EndpointExists(other Endpoint) *fault.Error {
-	f := fault.New(fault.KindConflict, "endpoint_exists", "Endpoint %s already has this URL and receives some of these events, so they would arrive twice. Change that endpoint or choose other events.", other.ID)
+	f := fault.New(
+		fault.KindConflict,
+		"endpoint_exists",
+		"Endpoint %s already has this URL and receives some of these events, so they would arrive twice. Change that endpoint or choose other events.",
+		other.ID,
+	)
 	f.Param = "url"
 	return f
 }

@@ -105,7 +105,11 @@ type RedeliveryStore interface {
 
 // RedeliveryRunning returns the fault of a second bulk redelivery to an endpoint.
 func RedeliveryRunning() *fault.Error {
-	return fault.New(fault.KindConflict, "redelivery_running", "A bulk redelivery to this endpoint is already running; wait for it or cancel it.")
+	return fault.New(
+		fault.KindConflict,
+		"redelivery_running",
+		"A bulk redelivery to this endpoint is already running; wait for it or cancel it.",
+	)
 }
 
 // RedeliverAll begins a bulk redelivery, which RunRedeliveries carries on. A crash before the

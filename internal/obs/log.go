@@ -17,7 +17,9 @@ const redacted = "[redacted]"
 // number.
 var cardLike = regexp.MustCompile(`\b(?:\d[ -]?){11,18}\d\b`)
 
-var secretLike = regexp.MustCompile(`\b(?:pl_(?:test|live)_[0-9A-Za-z]{20,}|whsec_[0-9A-Za-z+/=]{20,}|eyJ[0-9A-Za-z_-]{20,}\.[0-9A-Za-z_.-]+)`)
+var secretLike = regexp.MustCompile(
+	`\b(?:pl_(?:test|live)_[0-9A-Za-z]{20,}|whsec_[0-9A-Za-z+/=]{20,}|eyJ[0-9A-Za-z_-]{20,}\.[0-9A-Za-z_.-]+)`,
+)
 
 // secretKeys are keys whose values are never logged, whatever they hold.
 var secretKeys = map[string]bool{"password": true, "secret": true, "authorization": true, "cookie": true, "card": true,

@@ -66,8 +66,14 @@ func (s *step) claimed(free int64, out string) error {
 	if free > 0 {
 		most = "Refund at most " + s.amount(free).String()
 	}
-	return conflict("payment_disputed", "%s of this payment is disputed (%s): the issuer may give it back to the payer, and refunding it too would pay twice. %s; or %s.",
-		s.p.Disputed(), strings.Join(names, "; "), most, out)
+	return conflict(
+		"payment_disputed",
+		"%s of this payment is disputed (%s): the issuer may give it back to the payer, and refunding it too would pay twice. %s; or %s.",
+		s.p.Disputed(),
+		strings.Join(names, "; "),
+		most,
+		out,
+	)
 }
 
 // Closed reports whether the dispute has ended.
@@ -119,7 +125,11 @@ func (in DisputeInput) check() error {
 		return fault.Invalid("state", "parameter_invalid", "A dispute's state is needs_response, under_review, won or lost.")
 	}
 	if in.Reason != "" && !slices.Contains(disputeReasons, in.Reason) {
-		return fault.Invalid("reason", "parameter_invalid", "A dispute's reason is fraudulent, product_not_received, duplicate, unrecognized or other.")
+		return fault.Invalid(
+			"reason",
+			"parameter_invalid",
+			"A dispute's reason is fraudulent, product_not_received, duplicate, unrecognized or other.",
+		)
 	}
 	if len(in.Reference) > MaxDisputeReferenceBytes {
 		return fault.Invalid("reference", "too_long", "The reference has at most %d bytes.", MaxDisputeReferenceBytes)

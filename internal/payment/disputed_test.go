@@ -24,7 +24,8 @@ func TestF52RefundOfDisputedMoney(t *testing.T) {
 		say  string // in its text
 	}{
 		{disputedPart, refunding(600, false), 600, "", ""},
-		{disputedPart, refunding(601, false), 0, "payment_disputed", "EUR 4.00 of this payment is disputed (dsp_8, open): the issuer may give it back to the payer, and refunding it too would pay twice. Refund at most EUR 6.00; or send allowDisputed to refund it anyway."},
+		{disputedPart, refunding(601, false), 0, "payment_disputed",
+			"EUR 4.00 of this payment is disputed (dsp_8, open): the issuer may give it back to the payer, and refunding it too would pay twice. Refund at most EUR 6.00; or send allowDisputed to refund it anyway."},
 		{disputedPart, refunding(0, false), 0, "payment_disputed", ""},
 		{disputedPart, refunding(0, true), 1000, "", ""},
 		{disputedPart, refunding(1001, true), 0, "amount_too_large", ""},

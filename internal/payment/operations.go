@@ -185,7 +185,12 @@ func (s *step) refundAsked() error {
 	}
 	left, free := p.Refundable().Minor, p.Undisputed().Minor
 	if seen := s.in.Refundable; seen != nil && *seen != s.amount(free) {
-		return conflict("refundable_amount_changed", "%s of this payment can be refunded now, not %s. Read the payment, and decide again.", s.amount(free), *seen)
+		return conflict(
+			"refundable_amount_changed",
+			"%s of this payment can be refunded now, not %s. Read the payment, and decide again.",
+			s.amount(free),
+			*seen,
+		)
 	}
 	if err := p.CanRefund(); err != nil {
 		return err

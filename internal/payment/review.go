@@ -125,7 +125,11 @@ func (s *step) refundedInReview() error {
 	left := p.Undisputed().Minor // the dispute decides about the money it claims
 	switch err := p.CanRefund(); {
 	case fault.Code(err) == "payment_not_refundable":
-		return conflict("payment_not_refundable", "Nothing of a payment that is %s can be given back; mark it as fraud instead.", p.Status.Public())
+		return conflict(
+			"payment_not_refundable",
+			"Nothing of a payment that is %s can be given back; mark it as fraud instead.",
+			p.Status.Public(),
+		)
 	case err != nil:
 		return err
 	case left == 0:

@@ -78,8 +78,15 @@ func Name(config *pgx.ConnConfig) string {
 func Check(ctx context.Context, conn *pgx.Conn) error {
 	var version int
 	var fsync, synchronous string
-	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit')").
-		Scan(&version, &fsync, &synchronous)
+	err := conn.QueryRow(
+		ctx,
+		"SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit')",
+	).
+		Scan(
+			&version,
+			&fsync,
+			&synchronous,
+		)
 
 	switch {
 	case err != nil:

@@ -243,7 +243,11 @@ func Fold(p Period, zone *time.Location, hours []Hour, declines map[money.Curren
 	}
 
 	slices.SortFunc(o.Parts, func(a, b Part) int {
-		return cmp.Or(cmp.Compare(b.Total.Payments(), a.Total.Payments()), cmp.Compare(b.Total.Links[0], a.Total.Links[0]), cmp.Compare(a.Currency, b.Currency))
+		return cmp.Or(
+			cmp.Compare(b.Total.Payments(), a.Total.Payments()),
+			cmp.Compare(b.Total.Links[0], a.Total.Links[0]),
+			cmp.Compare(a.Currency, b.Currency),
+		)
 	})
 	return o
 }

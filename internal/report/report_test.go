@@ -44,8 +44,16 @@ func TestPeriods(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := p.To.Add(-time.Hour)
-		o := report.Fold(p, zone, []report.Hour{{From: p.From, Currency: "EUR", Figures: report.Figures{Volume: 1}}, {From: last, Currency: "EUR", Figures: report.Figures{Volume: 2}},
-			{From: p.From.Add(-time.Hour), Currency: "EUR", Figures: report.Figures{Volume: 4}}}, nil)
+		o := report.Fold(
+			p,
+			zone,
+			[]report.Hour{
+				{From: p.From, Currency: "EUR", Figures: report.Figures{Volume: 1}},
+				{From: last, Currency: "EUR", Figures: report.Figures{Volume: 2}},
+				{From: p.From.Add(-time.Hour), Currency: "EUR", Figures: report.Figures{Volume: 4}},
+			},
+			nil,
+		)
 		series := o.Parts[0].Series
 		if o.Unit != c.unit || len(series) != c.points || o.Parts[0].Total.Volume != 3 || o.Parts[0].Before.Volume != 4 ||
 			series[0].Volume != 1 || series[len(series)-1].Volume != 2 {
@@ -59,7 +67,8 @@ func TestPeriods(t *testing.T) {
 	}
 	now := time.Now()
 	for name, p := range map[string]report.Period{"no time at all": {From: now, To: now}, "backwards": {From: now, To: now.AddDate(0, 0, -1)},
-		"too long": {From: now, To: now.AddDate(2, 0, 0)}, "no zone": {From: now, To: now.AddDate(0, 0, 1), Zone: "Mars/Olympus"}, "the machine's": {From: now, To: now.AddDate(0, 0, 1), Zone: "Local"}} {
+		"too long": {From: now, To: now.AddDate(2, 0, 0)}, "no zone": {From: now, To: now.AddDate(0, 0, 1), Zone: "Mars/Olympus"},
+		"the machine's": {From: now, To: now.AddDate(0, 0, 1), Zone: "Local"}} {
 		if _, err := p.Check(); fault.KindOf(err) != fault.KindInvalid {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -49,9 +49,22 @@ func Apply(row Payment, e stream.Event) (Payment, error) {
 // Expected returns the row that a payment's own log implies once all its events are processed. An
 // audit compares the projection with it. A Seq of 0 means that there is no event yet.
 func Expected(p payment.Payment) Payment {
-	row := Payment{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Realm: p.Realm, Reference: p.Reference, Issuer: p.Issuer, PayerName: p.PayerName,
-		PayerEmail: p.PayerEmail, CardBrand: p.CardBrand, CardLast4: p.CardLast4, Decline: p.DeclineCode, Amount: p.Amount,
-		CreatedAt: p.CreatedAt.UTC().Truncate(time.Millisecond)}
+	row := Payment{
+		ID:         p.ID,
+		Account:    p.Account,
+		Mode:       p.Mode,
+		Link:       p.Link,
+		Realm:      p.Realm,
+		Reference:  p.Reference,
+		Issuer:     p.Issuer,
+		PayerName:  p.PayerName,
+		PayerEmail: p.PayerEmail,
+		CardBrand:  p.CardBrand,
+		CardLast4:  p.CardLast4,
+		Decline:    p.DeclineCode,
+		Amount:     p.Amount,
+		CreatedAt:  p.CreatedAt.UTC().Truncate(time.Millisecond),
+	}
 	if e := p.LastEvent(); e.Event != "" {
 		row.Seq, row.Status, row.Captured, row.Refunded = e.Seq, e.To.Public(), e.Captured, e.Refunded
 		row.UpdatedAt = e.At.UTC().Truncate(time.Millisecond)

@@ -46,7 +46,9 @@ func (u *Users) EndSessions(ctx context.Context, user, keep string) error {
 
 // ChangePassword implements merchant.Access.
 func (u *Users) ChangePassword(ctx context.Context, user, keep, current, next, lang string) error {
-	return done(call[userForm, none](ctx, u.peer, "ChangePassword", once, &userForm{User: user, Keep: keep, Password: current, Next: next, Lang: lang}))
+	return done(
+		call[userForm, none](ctx, u.peer, "ChangePassword", once, &userForm{User: user, Keep: keep, Password: current, Next: next, Lang: lang}),
+	)
 }
 
 // RequestReset implements merchant.Access.
@@ -101,7 +103,9 @@ func (u *Users) BeginPasskey(ctx context.Context, user, password string) (mercha
 
 // AddPasskey implements merchant.Access.
 func (u *Users) AddPasskey(ctx context.Context, user, name, state string, answer []byte) (merchant.Passkey, error) {
-	return value(call[answerForm, merchant.Passkey](ctx, u.peer, "AddPasskey", once, &answerForm{User: user, Name: name, State: state, Answer: answer}))
+	return value(
+		call[answerForm, merchant.Passkey](ctx, u.peer, "AddPasskey", once, &answerForm{User: user, Name: name, State: state, Answer: answer}),
+	)
 }
 
 // RenamePasskey implements merchant.Access.

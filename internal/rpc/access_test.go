@@ -38,7 +38,8 @@ func accessSuite(t *testing.T, b serviceSet) {
 	codesSuite(t, b, up.User)
 	passkeysSuite(t, b, up.User)
 	invitationsSuite(t, b, up)
-	for what, err := range map[string]error{"a reset": users.RequestReset(ctx, "ada@example.com", "de"), "a confirmation": users.SendConfirmation(ctx, up.User.ID, "de")} {
+	for what, err := range map[string]error{"a reset": users.RequestReset(ctx, "ada@example.com", "de"),
+		"a confirmation": users.SendConfirmation(ctx, up.User.ID, "de")} {
 		if !errors.Is(err, mail.Unavailable()) {
 			t.Errorf("%s without mail: %v", what, err)
 		}
@@ -135,7 +136,11 @@ func invitationsSuite(t *testing.T, b serviceSet, up merchant.SignedUp) {
 	if err != nil || len(open) != 1 || open[0].ID != made.ID {
 		t.Errorf("invitations %+v, %v", open, err)
 	}
-	joined, err := users.SignUp(ctx, merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: accountPassword, Invitation: token}, nil)
+	joined, err := users.SignUp(
+		ctx,
+		merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: accountPassword, Invitation: token},
+		nil,
+	)
 	if err != nil || joined.User.Account != up.Account.ID {
 		t.Errorf("joined %+v, %v", joined, err)
 	}
@@ -202,7 +207,9 @@ func (d *device) make(options json.RawMessage) []byte {
 	data = append(append(data, d.id...), cose...)
 	object, err := cbor.Marshal(map[string]any{"fmt": "none", "attStmt": map[string]any{}, "authData": data})
 	good(d.t, err)
-	return d.answer(map[string]any{"clientDataJSON": encode64(d.clientData("webauthn.create", o.Challenge)), "attestationObject": encode64(object)})
+	return d.answer(
+		map[string]any{"clientDataJSON": encode64(d.clientData("webauthn.create", o.Challenge)), "attestationObject": encode64(object)},
+	)
 }
 
 // sign answers the options of a sign-in.
@@ -216,12 +223,27 @@ func (d *device) sign(options json.RawMessage, flags byte) []byte {
 	digest := sha256.Sum256(append(bytes.Clone(data), of[:]...))
 	signature, err := ecdsa.SignASN1(rand.Reader, d.key, digest[:])
 	good(d.t, err)
-	return d.answer(map[string]any{"clientDataJSON": encode64(client), "authenticatorData": encode64(data), "signature": encode64(signature), "userHandle": encode64(d.user)})
+	return d.answer(
+		map[string]any{
+			"clientDataJSON":    encode64(client),
+			"authenticatorData": encode64(data),
+			"signature":         encode64(signature),
+			"userHandle":        encode64(d.user),
+		},
+	)
 }
 
 func (d *device) answer(response map[string]any) []byte {
 	d.t.Helper()
-	raw, err := json.Marshal(map[string]any{"id": encode64(d.id), "rawId": encode64(d.id), "type": "public-key", "response": response, "clientExtensionResults": map[string]any{}})
+	raw, err := json.Marshal(
+		map[string]any{
+			"id":                     encode64(d.id),
+			"rawId":                  encode64(d.id),
+			"type":                   "public-key",
+			"response":               response,
+			"clientExtensionResults": map[string]any{},
+		},
+	)
 	good(d.t, err)
 	return raw
 }
@@ -274,7 +296,8 @@ func passkeysSuite(t *testing.T, b serviceSet, u merchant.User) {
 	d.counter = 100
 	good(t, users.RenamePasskey(ctx, u.ID, made.ID, "work laptop"))
 	s, err := users.Security(ctx, u.ID)
-	if err != nil || len(s.Passkeys) != 1 || s.Passkeys[0].Name != "work laptop" || s.Passkeys[0].LastUsedAt.IsZero() || s.Passkeys[0].Credential != nil {
+	if err != nil || len(s.Passkeys) != 1 || s.Passkeys[0].Name != "work laptop" || s.Passkeys[0].LastUsedAt.IsZero() ||
+		s.Passkeys[0].Credential != nil {
 		t.Errorf("security %+v, %v", s, err)
 	}
 	good(t, users.RemovePasskey(ctx, u.ID, made.ID))

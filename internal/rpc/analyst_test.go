@@ -27,7 +27,16 @@ func TestAnalystService(t *testing.T) {
 	for range 3 {
 		l, err := w.local.links.Create(t.Context(), linkRequest(account))
 		good(t, err)
-		p, err := w.local.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerEmail: "ada@example.com", Amount: l.Amount})
+		p, err := w.local.transactions.Submit(
+			t.Context(),
+			payment.Submit{
+				Link:       l,
+				Attempt:    "attempt-0000000001",
+				Card:       card(t, "4242424242424242"),
+				PayerEmail: "ada@example.com",
+				Amount:     l.Amount,
+			},
+		)
 		good(t, err)
 		made = append(made, p)
 	}
@@ -124,13 +133,15 @@ func TestEveryFieldOfAnAnalysisCrosses(t *testing.T) {
 	}
 	related, err := far.Related(ctx, "d", "e", "f", 7)
 	good(t, err)
-	if want := []history.Row{filled[history.Row]()}; !reflect.DeepEqual(related, want) || r.account != "d" || r.mode != "e" || r.id != "f" || r.limit != 7 {
+	if want := []history.Row{filled[history.Row]()}; !reflect.DeepEqual(related, want) || r.account != "d" || r.mode != "e" || r.id != "f" ||
+		r.limit != 7 {
 		t.Errorf("related\n%+v\nwant\n%+v", related, want)
 	}
 	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	f, err := far.Figures(ctx, "g", "h", from, from.AddDate(0, 1, 0))
 	good(t, err)
-	if want := filled[history.Figures](); !reflect.DeepEqual(f, want) || r.account != "g" || r.mode != "h" || !r.from.Equal(from) || !r.to.Equal(from.AddDate(0, 1, 0)) {
+	if want := filled[history.Figures](); !reflect.DeepEqual(f, want) || r.account != "g" || r.mode != "h" || !r.from.Equal(from) ||
+		!r.to.Equal(from.AddDate(0, 1, 0)) {
 		t.Errorf("figures\n%+v\nwant\n%+v", f, want)
 	}
 }

@@ -18,8 +18,21 @@ func TestAssessorService(t *testing.T) { both(t, assessorSuite) }
 
 func assessorSuite(t *testing.T, b serviceSet) {
 	ctx := t.Context()
-	a := fraud.Attempt{Payment: id.New(id.Payment), At: time.Now(), Account: id.New(id.Account), Mode: link.Test, Link: id.New(id.Link), Amount: money.Of(1250, "EUR"),
-		Fingerprint: "f", Card: "c", BIN: "424242", Brand: "visa", Email: "ada@example.com", Address: "192.0.2.0/24", Country: "DE"}
+	a := fraud.Attempt{
+		Payment:     id.New(id.Payment),
+		At:          time.Now(),
+		Account:     id.New(id.Account),
+		Mode:        link.Test,
+		Link:        id.New(id.Link),
+		Amount:      money.Of(1250, "EUR"),
+		Fingerprint: "f",
+		Card:        "c",
+		BIN:         "424242",
+		Brand:       "visa",
+		Email:       "ada@example.com",
+		Address:     "192.0.2.0/24",
+		Country:     "DE",
+	}
 	v, err := b.assessor.Assess(ctx, a)
 	good(t, err)
 	if v.Risk.Action != payment.Allow || v.Risk.Fingerprint != "f" || v.Risk.Basis != "no_model" || !v.FailOpen {
@@ -74,7 +87,8 @@ func TestEveryFieldOfAnAssessmentCrosses(t *testing.T) {
 	}
 	p, err := far.assessor.Challenge(t.Context(), filled[link.Link](), "attempt", "address")
 	good(t, err)
-	if want := filled[link.Link](); p != filled[fraud.Puzzle]() || !reflect.DeepEqual(j.link, want) || j.attempt != "attempt" || j.address != "address" {
+	if want := filled[link.Link](); p != filled[fraud.Puzzle]() || !reflect.DeepEqual(j.link, want) || j.attempt != "attempt" ||
+		j.address != "address" {
 		t.Errorf("puzzle %+v of %+v", p, j)
 	}
 }

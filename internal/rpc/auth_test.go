@@ -85,7 +85,8 @@ func TestUnauthenticatedIsRefused(t *testing.T) {
 	w.sim.Handler()
 	url, _ := listen(t, server, nil)
 	raw := cleartext()
-	for _, path := range []string{noticePath, "/paylink.transactions/Submit", "/paylink.transactions/GetIdempotency", "/readyz", "/healthz", "/simulator/3ds.css", "/", "/nowhere", "/metrics"} {
+	for _, path := range []string{noticePath, "/paylink.transactions/Submit", "/paylink.transactions/GetIdempotency", "/readyz",
+		"/healthz", "/simulator/3ds.css", "/", "/nowhere", "/metrics"} {
 		for _, method := range []string{"GET", "POST"} {
 			for name, auth := range map[string]string{"nothing": "", "a bare secret": "Bearer hunter2", "nonsense": "Paylink-HMAC-SHA256 a b c",
 				"no mac": "Paylink-HMAC-SHA256 00000000 1 ", "basic": "Basic YTpi"} {
@@ -99,7 +100,10 @@ func TestUnauthenticatedIsRefused(t *testing.T) {
 			}
 		}
 	}
-	if err := w.clients(credentials(t, secretFile(t), ""), url).transactions.Notice(t.Context(), issuer.Notice{}); fault.Code(err) != "service_unavailable" || !rpc.NotSent(err) {
+	if err := w.clients(credentials(t, secretFile(t), ""), url).transactions.Notice(t.Context(), issuer.Notice{}); fault.Code(
+		err,
+	) != "service_unavailable" ||
+		!rpc.NotSent(err) {
 		t.Errorf("with another secret: %v", err)
 	}
 	if done.Load() != 0 {
@@ -156,7 +160,8 @@ func TestProofCoversTheRequest(t *testing.T) {
 		"another path":     {"/paylink.transactions/Repair", body, header},
 		"a query":          {noticePath + "?a=b", body, header},
 		"another deadline": {noticePath, body, altered},
-		"another id":       {noticePath, body, map[string]string{"Authorization": header["Authorization"], "Connect-Timeout-Ms": header["Connect-Timeout-Ms"], "Request-Id": "x"}},
+		"another id": {noticePath, body, map[string]string{"Authorization": header["Authorization"],
+			"Connect-Timeout-Ms": header["Connect-Timeout-Ms"], "Request-Id": "x"}},
 	} {
 		if status, _ := ask(t, raw, "POST", url+again.path, again.body, again.header); status != http.StatusUnauthorized {
 			t.Errorf("%s: %d", name, status)
@@ -233,7 +238,9 @@ func newAuthority(t *testing.T) *authority {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	good(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "internal authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+		NotBefore: time.Now().Add(
+			-time.Hour,
+		), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	good(t, err)
 	cert, err := x509.ParseCertificate(der)
@@ -308,7 +315,11 @@ func TestMutualTLS(t *testing.T) {
 // TestSecretAndTLS checks that with both, a certificate alone is not enough.
 func TestSecretAndTLS(t *testing.T) {
 	w, ca, file := newWorld(t), newAuthority(t), secretFile(t)
-	url, _ := listen(t, w.notices(credentials(t, file, ca.folder(t, t.TempDir(), ca)), func(context.Context, issuer.Notice) error { return nil }), nil)
+	url, _ := listen(
+		t,
+		w.notices(credentials(t, file, ca.folder(t, t.TempDir(), ca)), func(context.Context, issuer.Notice) error { return nil }),
+		nil,
+	)
 	good(t, w.clients(credentials(t, file, ca.folder(t, t.TempDir(), ca)), url).transactions.Notice(t.Context(), issuer.Notice{}))
 	if err := w.clients(credentials(t, "", ca.folder(t, t.TempDir(), ca)), url).transactions.Notice(t.Context(), issuer.Notice{}); err == nil {
 		t.Error("a certificate alone was enough")
@@ -361,12 +372,16 @@ func TestI15NoCardOnTheWire(t *testing.T) {
 	k := rpc.NewConnector(rpc.NewPeer("simulator", w.pool("simulator", c, url), nil), "simulator", w.sim.Capabilities(), w.cards())
 	l, err := b.links.Create(t.Context(), linkRequest(b.account(t).Account))
 	good(t, err)
-	p, err := b.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, number), PayerName: "Heard Payer"})
+	p, err := b.transactions.Submit(
+		t.Context(),
+		payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, number), PayerName: "Heard Payer"},
+	)
 	good(t, err)
 	if p.Status != payment.Unknown || p.CardLast4 != "6108" {
 		t.Fatalf("paid %+v", p)
 	}
-	if a := k.Authorize(t.Context(), issuer.Authorization{Reference: "direct-1", Amount: testAmount, Card: card(t, "5555555555554444"), Statement: "Heard Shop", ExpiresAt: time.Now().Add(time.Hour)}); a.Outcome != issuer.Approved {
+	if a := k.Authorize(t.Context(), issuer.Authorization{Reference: "direct-1", Amount: testAmount, Card: card(t, "5555555555554444"),
+		Statement: "Heard Shop", ExpiresAt: time.Now().Add(time.Hour)}); a.Outcome != issuer.Approved {
 		t.Fatalf("authorised %+v", a)
 	}
 	heard.mu.Lock()

@@ -151,7 +151,8 @@ func TestRepeatsOnlyWhatIsHarmless(t *testing.T) {
 	no := func() error { return fault.NotFound("payment") }
 	all[0].fail.Store(&no)
 	before = all[0].calls.Load()
-	if err := alone.transactions.Notice(t.Context(), issuer.Notice{}); fault.KindOf(err) != fault.KindNotFound || all[0].calls.Load() != before+1 {
+	if err := alone.transactions.Notice(t.Context(), issuer.Notice{}); fault.KindOf(err) != fault.KindNotFound ||
+		all[0].calls.Load() != before+1 {
 		t.Errorf("a refusal: %v", err)
 	}
 }

@@ -70,7 +70,13 @@ func callTwice[Q, A any](ctx context.Context, p *Peer, method string, again repe
 // call makes up to maxTries tries, on another instance each as long as there are some. It
 // stops when ctx ends or when no repetition can help. doubt is the last error before the
 // final try whose outcome is unknown.
-func (p *Peer) call(ctx context.Context, client *connect.Client[message, message], method string, again repeat, q any) (answer any, doubt, err error) {
+func (p *Peer) call(
+	ctx context.Context,
+	client *connect.Client[message, message],
+	method string,
+	again repeat,
+	q any,
+) (answer any, doubt, err error) {
 	ctx, cancel := bounded(ctx, maxTimeout)
 	defer cancel()
 	route := &route{}
@@ -94,7 +100,14 @@ func (p *Peer) call(ctx context.Context, client *connect.Client[message, message
 
 // try makes one call. Its error is the service's own, or marked ErrUnanswered or
 // errNotSent. r.sent is true once a connection was used.
-func (p *Peer) try(ctx context.Context, client *connect.Client[message, message], method string, again repeat, r *route, q any) (any, error) {
+func (p *Peer) try(
+	ctx context.Context,
+	client *connect.Client[message, message],
+	method string,
+	again repeat,
+	r *route,
+	q any,
+) (any, error) {
 	if again == read {
 		var cancel context.CancelFunc
 		ctx, cancel = bounded(ctx, readTimeout)
@@ -202,24 +215,32 @@ func handle[Q, A any](s *Server, service, method string, do func(context.Context
 
 // handle registers the procedure. A panic is an internal error of the one call.
 func (s *Server) handle(service, method string, initialize func(connect.Spec, any) error, do func(context.Context, any) (any, error)) {
-	h := connect.NewUnaryHandler(path(service, method), func(ctx context.Context, q *connect.Request[message]) (*connect.Response[message], error) {
-		start := time.Now()
-		answer, err := do(ctx, q.Msg.value)
-		if err == nil {
-			s.Observe("server", service, method, "ok", time.Since(start))
-			return connect.NewResponse(&message{answer}), nil
-		}
-		out := outgoing(err)
-		s.Observe("server", service, method, out.Code().String(), time.Since(start))
-		if out.Code() == connect.CodeInternal || out.Code() == connect.CodeUnavailable {
-			s.Log.ErrorContext(ctx, "an internal call failed", "procedure", path(service, method), "error", err)
-		}
-		return nil, out
-	}, connect.WithCodec(codec{}), connect.WithRequestInitializer(initialize), connect.WithReadMaxBytes(MaxRequestBytes), connect.WithSendMaxBytes(MaxAnswerBytes),
-		connect.WithCompression("gzip", nil, nil), connect.WithRequireConnectProtocolHeader(),
+	h := connect.NewUnaryHandler(
+		path(service, method),
+		func(ctx context.Context, q *connect.Request[message]) (*connect.Response[message], error) {
+			start := time.Now()
+			answer, err := do(ctx, q.Msg.value)
+			if err == nil {
+				s.Observe("server", service, method, "ok", time.Since(start))
+				return connect.NewResponse(&message{answer}), nil
+			}
+			out := outgoing(err)
+			s.Observe("server", service, method, out.Code().String(), time.Since(start))
+			if out.Code() == connect.CodeInternal || out.Code() == connect.CodeUnavailable {
+				s.Log.ErrorContext(ctx, "an internal call failed", "procedure", path(service, method), "error", err)
+			}
+			return nil, out
+		},
+		connect.WithCodec(codec{}),
+		connect.WithRequestInitializer(initialize),
+		connect.WithReadMaxBytes(MaxRequestBytes),
+		connect.WithSendMaxBytes(MaxAnswerBytes),
+		connect.WithCompression("gzip", nil, nil),
+		connect.WithRequireConnectProtocolHeader(),
 		connect.WithRecover(func(ctx context.Context, _ connect.Spec, _ http.Header, p any) error {
 			s.Log.ErrorContext(ctx, "panic in an internal call", "procedure", path(service, method), "panic", p)
 			return connect.NewError(connect.CodeInternal, errors.New("internal error"))
-		}))
+		}),
+	)
 	s.mux.Handle(path(service, method), h)
 }

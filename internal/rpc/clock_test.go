@@ -47,11 +47,14 @@ func clockSuite(t *testing.T, b serviceSet) {
 
 	// Objects are read by the clock, on this side of the wire too.
 	l, err := b.links.Create(ctx, link.CreateRequest{Account: account, Payee: "ada", Mode: link.Test, Amount: "1.00", Currency: "EUR",
-		Methods: []link.Method{{ID: "pm_1", Type: "card", Issuer: "simulator", Currencies: up.Account.Methods[0].Currencies, Enabled: true, Test: true}}})
+		Methods: []link.Method{
+			{ID: "pm_1", Type: "card", Issuer: "simulator", Currencies: up.Account.Methods[0].Currencies, Enabled: true, Test: true},
+		}})
 	good(t, err)
 	read, err := b.links.Get(ctx, account, link.Test, l.ID)
 	good(t, err)
-	if l.Ahead != time.Hour || read.Ahead != time.Hour || read.Status(time.Now()) != link.Open || read.Status(time.Now().Add(link.DefaultLife-30*time.Minute)) != link.Open {
+	if l.Ahead != time.Hour || read.Ahead != time.Hour || read.Status(time.Now()) != link.Open ||
+		read.Status(time.Now().Add(link.DefaultLife-30*time.Minute)) != link.Open {
 		t.Errorf("made %s ahead, read %s ahead: %s", l.Ahead, read.Ahead, read.Status(time.Now()))
 	}
 	_, err = users.MoveClock(ctx, merchant.ClockMove{Account: account, Seconds: int64(link.DefaultLife/time.Second) + 60}, nil)

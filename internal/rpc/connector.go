@@ -61,7 +61,15 @@ func (c *Connector) Capabilities() issuer.Capabilities {
 
 // Authorize implements issuer.Connector. Without a key to seal the card, nothing is sent.
 func (c *Connector) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
-	f := authorizeForm{Reference: a.Reference, Amount: a.Amount, Capture: a.Capture, Statement: a.Statement, ReturnURL: a.ReturnURL, ExpiresAt: a.ExpiresAt, Challenge: a.Challenge}
+	f := authorizeForm{
+		Reference: a.Reference,
+		Amount:    a.Amount,
+		Capture:   a.Capture,
+		Statement: a.Statement,
+		ReturnURL: a.ReturnURL,
+		ExpiresAt: a.ExpiresAt,
+		Challenge: a.Challenge,
+	}
 	var err error
 	if f.Card, err = c.cards.seal(a.Card, f.about()); err != nil {
 		return issuer.Answer{Outcome: issuer.NotSent}
@@ -144,7 +152,12 @@ func Pages(p *Pool) http.Handler {
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.log.WarnContext(r.Context(), "an issuer's page could not be fetched", "service", p.service, "error", err)
-			problem.Write(w, r, fault.Unavailable("issuer_unavailable", time.Second, err, "Your bank's verification page is temporarily unavailable. Try again."), "")
+			problem.Write(
+				w,
+				r,
+				fault.Unavailable("issuer_unavailable", time.Second, err, "Your bank's verification page is temporarily unavailable. Try again."),
+				"",
+			)
 		},
 	}
 }

@@ -51,7 +51,10 @@ func TestConnector(t *testing.T) {
 		}
 		k := open()
 		return k, issuertest.Cards{Approve: card(t, "4242424242424242"), Declined: decline,
-			Lost: card(t, "4000000000006108"), Unsent: card(t, "4000000000006116"), Twice: card(t, "4000000000006132"), Action: card(t, "4000000000003220"),
+			Lost: card(
+				t,
+				"4000000000006108",
+			), Unsent: card(t, "4000000000006116"), Twice: card(t, "4000000000006132"), Action: card(t, "4000000000003220"),
 			Decide: decide,
 			Crash: func(t *testing.T) issuer.Connector {
 				good(t, w.sim.Close())
@@ -67,7 +70,8 @@ func decide(t *testing.T, path string, pass bool) {
 	t.Helper()
 	asked, err := http.Get(pagesURL + path)
 	good(t, err)
-	if _ = asked.Body.Close(); asked.StatusCode != http.StatusOK || !strings.Contains(asked.Header.Get("Content-Security-Policy"), "form-action") {
+	if _ = asked.Body.Close(); asked.StatusCode != http.StatusOK ||
+		!strings.Contains(asked.Header.Get("Content-Security-Policy"), "form-action") {
 		t.Fatalf("the challenge's page: %d %v", asked.StatusCode, asked.Header)
 	}
 	action := map[bool]string{true: "approve", false: "fail"}[pass]
@@ -86,9 +90,20 @@ func TestConnectorAway(t *testing.T) {
 	c := credentials(t, secretFile(t), "")
 	address, stop := listen(t, w.serve(c), nil)
 	connector := func(c *rpc.Credentials) *rpc.Connector {
-		return rpc.NewConnector(rpc.NewPeer("simulator", w.pool("simulator", c, address), nil), simulator.Name, simulator.Capabilities(), w.cards())
+		return rpc.NewConnector(
+			rpc.NewPeer("simulator", w.pool("simulator", c, address), nil),
+			simulator.Name,
+			simulator.Capabilities(),
+			w.cards(),
+		)
 	}
-	ask := issuer.Authorization{Reference: "pay_1-1", Amount: testAmount, Card: card(t, "4242424242424242"), Statement: "Ada", ExpiresAt: time.Now().Add(time.Hour)}
+	ask := issuer.Authorization{
+		Reference: "pay_1-1",
+		Amount:    testAmount,
+		Card:      card(t, "4242424242424242"),
+		Statement: "Ada",
+		ExpiresAt: time.Now().Add(time.Hour),
+	}
 	if a := connector(credentials(t, secretFile(t), "")).Authorize(t.Context(), ask); a.Outcome != issuer.NotSent {
 		t.Errorf("with another secret: %v", a.Outcome)
 	}

@@ -127,7 +127,11 @@ func incoming(ctx context.Context, procedure string, err error) error {
 		}
 	case connect.CodeUnauthenticated:
 		// The guard refuses before anything is done.
-		return unanswered(procedure, errors.New("the service does not accept our credentials: compare the internal secrets and clocks"), errNotSent)
+		return unanswered(
+			procedure,
+			errors.New("the service does not accept our credentials: compare the internal secrets and clocks"),
+			errNotSent,
+		)
 	}
 	return unanswered(procedure, err, ErrUnanswered)
 }

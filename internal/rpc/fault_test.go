@@ -50,11 +50,20 @@ func TestFaultsCross(t *testing.T) {
 	far := w.clients(c, url).transactions
 	secret := errors.New("dial tcp 10.1.2.3:5432: password of postgres refused")
 	for kind := fault.KindInvalid; kind <= fault.KindUnavailable; kind++ {
-		given := &fault.Error{Kind: kind, Code: "some_code", Param: "a[0].ü", Detail: "Zum Glück: \"ja\"\nnein.", RetryAfter: 1500 * time.Millisecond, Cause: secret}
+		given := &fault.Error{
+			Kind:       kind,
+			Code:       "some_code",
+			Param:      "a[0].ü",
+			Detail:     "Zum Glück: \"ja\"\nnein.",
+			RetryAfter: 1500 * time.Millisecond,
+			Cause:      secret,
+		}
 		give = fmt.Errorf("around it: %w", given)
 		err := far.Notice(t.Context(), issuer.Notice{})
 		var f *fault.Error
-		if !errors.As(err, &f) || f.Kind != kind || f.Code != given.Code || f.Param != given.Param || f.Detail != given.Detail || f.RetryAfter != given.RetryAfter || f.Cause != nil {
+		if !errors.As(err, &f) || f.Kind != kind || f.Code != given.Code || f.Param != given.Param || f.Detail != given.Detail ||
+			f.RetryAfter != given.RetryAfter ||
+			f.Cause != nil {
 			t.Errorf("kind %d arrived as %#v", kind, err)
 		}
 	}
@@ -127,7 +136,8 @@ func TestContextCrosses(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := far.Notice(short, issuer.Notice{Reference: "wait"}); !errors.Is(err, context.DeadlineExceeded) && fault.KindOf(err) != fault.KindUnavailable {
+	if err := far.Notice(short, issuer.Notice{Reference: "wait"}); !errors.Is(err, context.DeadlineExceeded) &&
+		fault.KindOf(err) != fault.KindUnavailable {
 		t.Errorf("a deadline that passed: %v", err)
 	}
 }

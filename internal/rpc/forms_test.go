@@ -16,8 +16,17 @@ func TestFormsService(t *testing.T) { both(t, formsSuite) }
 
 func formRequest(a merchant.Account) link.FormRequest {
 	w := linkRequest(a)
-	return link.FormRequest{Account: w.Account, Mode: w.Mode, Payee: w.Payee, Methods: w.Methods, Name: "Tickets", Amounts: []string{"5", "12.50"}, Currency: "EUR",
-		Fields: []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Größe"}}, Origins: []string{"https://shop.example"}}
+	return link.FormRequest{
+		Account:  w.Account,
+		Mode:     w.Mode,
+		Payee:    w.Payee,
+		Methods:  w.Methods,
+		Name:     "Tickets",
+		Amounts:  []string{"5", "12.50"},
+		Currency: "EUR",
+		Fields:   []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Größe"}},
+		Origins:  []string{"https://shop.example"},
+	}
 }
 
 func formsSuite(t *testing.T, b serviceSet) {
@@ -54,14 +63,21 @@ func formsSuite(t *testing.T, b serviceSet) {
 	if len(all) != 1 || !reflect.DeepEqual(all[0], f) {
 		t.Errorf("list %+v", all)
 	}
-	fill := link.FormLinkRequest{Form: f.ID, Attempt: link.NewAttempt(), Amount: "12.50", Values: map[string]string{"email": "grace@example.com", "size": "L"},
-		Payee: account.Name, Methods: r.Methods}
+	fill := link.FormLinkRequest{
+		Form:    f.ID,
+		Attempt: link.NewAttempt(),
+		Amount:  "12.50",
+		Values:  map[string]string{"email": "grace@example.com", "size": "L"},
+		Payee:   account.Name,
+		Methods: r.Methods,
+	}
 	l, err := b.forms.FormLink(ctx, fill)
 	good(t, err)
 	if again, err := b.forms.FormLink(ctx, fill); err != nil || !reflect.DeepEqual(again, l) {
 		t.Errorf("again %+v, %v", again, err)
 	}
-	if opened, err := b.verifier.Open(ctx, l.Token); err != nil || !reflect.DeepEqual(opened, l) || opened.Form != f.ID || opened.Shown.Email != "grace@example.com" {
+	if opened, err := b.verifier.Open(ctx, l.Token); err != nil || !reflect.DeepEqual(opened, l) || opened.Form != f.ID ||
+		opened.Shown.Email != "grace@example.com" {
 		t.Errorf("opened %+v, %v", opened, err)
 	}
 	next := formRequest(account)

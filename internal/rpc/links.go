@@ -32,7 +32,8 @@ func linkOut(l link.Link) linkForm {
 // link is the inverse of linkOut.
 func (f linkForm) link() link.Link {
 	l := f.Link
-	l.Uses, l.Reserved, l.LastPayment, l.CanceledAt, l.ExpiredAt, l.PaidAt = f.Uses, f.Reserved, f.LastPayment, f.CanceledAt, f.ExpiredAt, f.PaidAt
+	l.Uses, l.Reserved, l.LastPayment, l.CanceledAt, l.ExpiredAt, l.PaidAt = f.Uses, f.Reserved, f.LastPayment, f.CanceledAt, f.ExpiredAt,
+		f.PaidAt
 	l.Ahead = time.Duration(f.AheadNanos)
 	return l
 }

@@ -29,7 +29,8 @@ func mailSuite(t *testing.T, b serviceSet) {
 	good(t, b.mail.SendLink(ctx, account.ID, link.Test, l.ID, "ada@example.com", "ja"))
 	all, err := b.mail.Mails(ctx, account.ID, "", 10)
 	good(t, err)
-	if len(all) != 1 || all[0].Kind != mail.Link || all[0].To != "ada@example.com" || all[0].Lang != "ja" || all[0].Status != mail.Waiting || all[0].Sealed != nil {
+	if len(all) != 1 || all[0].Kind != mail.Link || all[0].To != "ada@example.com" || all[0].Lang != "ja" || all[0].Status != mail.Waiting ||
+		all[0].Sealed != nil {
 		t.Fatalf("mails %+v", all)
 	}
 	_, err = b.mail.Mails(ctx, account.ID, "nonsense", 10)
@@ -41,7 +42,13 @@ func mailSuite(t *testing.T, b serviceSet) {
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("preferences %+v", p)
 	}
-	is(t, b.mail.SetPreferences(ctx, mail.Preferences{User: up.User.ID, Off: []string{mail.Receipt}}), fault.KindInvalid, "mail_kind_unknown", "off")
+	is(
+		t,
+		b.mail.SetPreferences(ctx, mail.Preferences{User: up.User.ID, Off: []string{mail.Receipt}}),
+		fault.KindInvalid,
+		"mail_kind_unknown",
+		"off",
+	)
 	// The email's one-click link.
 	_, err = b.world.local.mail.(*office.Local).Send(ctx)
 	good(t, err)

@@ -106,8 +106,19 @@ func (n *Notifier) Test(ctx context.Context, account, mode, endpoint, eventType 
 }
 
 // RedeliverAll implements notify.Service.
-func (n *Notifier) RedeliverAll(ctx context.Context, account, mode, endpoint string, f notify.Filter, t *idempotency.Ticket) (notify.Redelivery, error) {
-	return callTicketed[redeliverAllForm, notify.Redelivery](ctx, n.peer, "RedeliverAll", redeliverAllForm{owned{account, mode, endpoint}, f}, t)
+func (n *Notifier) RedeliverAll(
+	ctx context.Context,
+	account, mode, endpoint string,
+	f notify.Filter,
+	t *idempotency.Ticket,
+) (notify.Redelivery, error) {
+	return callTicketed[redeliverAllForm, notify.Redelivery](
+		ctx,
+		n.peer,
+		"RedeliverAll",
+		redeliverAllForm{owned{account, mode, endpoint}, f},
+		t,
+	)
 }
 
 // Redelivery implements notify.Service.
@@ -117,7 +128,15 @@ func (n *Notifier) Redelivery(ctx context.Context, account, mode, endpoint, id s
 
 // Redeliveries implements notify.Service.
 func (n *Notifier) Redeliveries(ctx context.Context, account, mode, endpoint, before string, limit int) ([]notify.Redelivery, error) {
-	return value(call[redeliveriesForm, []notify.Redelivery](ctx, n.peer, "Redeliveries", read, &redeliveriesForm{owned{account, mode, endpoint}, before, limit}))
+	return value(
+		call[redeliveriesForm, []notify.Redelivery](
+			ctx,
+			n.peer,
+			"Redeliveries",
+			read,
+			&redeliveriesForm{owned{account, mode, endpoint}, before, limit},
+		),
+	)
 }
 
 // CancelRedelivery implements notify.Service. An ended redelivery stays unchanged.

@@ -88,7 +88,9 @@ func ParseURL(raw string, secured bool) (*url.URL, error) {
 		want = "https"
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != want || u.Hostname() == "" || u.Port() == "" || u.User != nil || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != want || u.Hostname() == "" || u.Port() == "" || u.User != nil || (u.Path != "" && u.Path != "/") ||
+		u.RawQuery != "" ||
+		u.Fragment != "" {
 		return nil, fmt.Errorf("%q: want %s://HOST:PORT (https with certificates, http without)", shown(u, raw), want)
 	}
 	if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {

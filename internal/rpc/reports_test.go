@@ -20,7 +20,10 @@ func reportsSuite(t *testing.T, b serviceSet) {
 	for range 3 {
 		l, err := b.links.Create(ctx, linkRequest(account))
 		good(t, err)
-		_, err = b.transactions.Submit(ctx, payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerName: "Ada", Amount: l.Amount})
+		_, err = b.transactions.Submit(
+			ctx,
+			payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerName: "Ada", Amount: l.Amount},
+		)
 		good(t, err)
 	}
 	l, err := b.links.Create(ctx, linkRequest(account))
@@ -40,12 +43,19 @@ func reportsSuite(t *testing.T, b serviceSet) {
 	q.Before = "not a place"
 	_, err = b.reports.Search(ctx, q)
 	is(t, err, fault.KindInvalid, "cursor_invalid", "cursor")
-	p := report.Period{Account: account.ID, Mode: link.Test, From: time.Now().Add(-24 * time.Hour), To: time.Now().Add(time.Hour), Zone: "Europe/Berlin"}
+	p := report.Period{
+		Account: account.ID,
+		Mode:    link.Test,
+		From:    time.Now().Add(-24 * time.Hour),
+		To:      time.Now().Add(time.Hour),
+		Zone:    "Europe/Berlin",
+	}
 	o, err := b.reports.Overview(ctx, p)
 	good(t, err)
 	want, err := b.world.reports.Overview(ctx, p)
 	good(t, err)
-	if len(o.Parts) != 1 || !reflect.DeepEqual(o.Parts[0].Total, want.Parts[0].Total) || len(o.Parts[0].Series) != len(want.Parts[0].Series) || o.Parts[0].Total.Links != [5]int64{4, 4, 3, 3, 3} {
+	if len(o.Parts) != 1 || !reflect.DeepEqual(o.Parts[0].Total, want.Parts[0].Total) || len(o.Parts[0].Series) != len(want.Parts[0].Series) ||
+		o.Parts[0].Total.Links != [5]int64{4, 4, 3, 3, 3} {
 		t.Errorf("overview %+v\nwant %+v", o, want)
 	}
 	p.Zone = "Mars/Olympus"

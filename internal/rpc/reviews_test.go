@@ -23,7 +23,13 @@ func (byName) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error) 
 	v := fraud.Verdict{FailOpen: true, Risk: payment.Risk{Action: payment.Allow, Why: "default"}}
 	switch action := payment.Action(name); action {
 	case payment.Block, payment.Hold:
-		v.Risk = payment.Risk{Action: action, Why: "rule", Rule: "frl_1", Version: 2, Values: []payment.RiskValue{{Name: "country", Value: a.Country}, {Name: "proof", Value: a.Proof}}}
+		v.Risk = payment.Risk{
+			Action:  action,
+			Why:     "rule",
+			Rule:    "frl_1",
+			Version: 2,
+			Values:  []payment.RiskValue{{Name: "country", Value: a.Country}, {Name: "proof", Value: a.Proof}},
+		}
 	case "refused":
 		return v, fault.New(fault.KindRateLimited, "attempts_exceeded", "Too many attempts.")
 	}
@@ -49,7 +55,9 @@ func reviewSuite(t *testing.T, b serviceSet, account merchant.Account) {
 	blocked, err := pay("attempt-0000000011", "block@example.com")
 	good(t, err)
 	want := []payment.RiskValue{{Name: "country", Value: "NZ"}, {Name: "proof", Value: "work"}}
-	if r := blocked.Risk; blocked.DeclineCode != payment.CodeBlocked || r.Address != "2001:db8:1::/48" || r.BIN != "424242" || r.Fingerprint == "" || !reflect.DeepEqual(r.Values, want) {
+	if r := blocked.Risk; blocked.DeclineCode != payment.CodeBlocked || r.Address != "2001:db8:1::/48" || r.BIN != "424242" ||
+		r.Fingerprint == "" ||
+		!reflect.DeepEqual(r.Values, want) {
 		t.Errorf("blocked %+v", blocked)
 	}
 	held, err := pay("attempt-0000000012", "review@example.com")
@@ -74,13 +82,27 @@ func reviewSuite(t *testing.T, b serviceSet, account merchant.Account) {
 	}
 	due := time.Now().UTC().Add(time.Hour).Truncate(time.Millisecond)
 	ticket = b.world.ticket(account.ID+"/test", "dispute-1", "dispute")
-	disputed, d, err := b.transactions.Dispute(ctx, account.ID, link.Test, held.ID, payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", Amount: "2.50", EvidenceDueAt: due}, ticket)
+	disputed, d, err := b.transactions.Dispute(
+		ctx,
+		account.ID,
+		link.Test,
+		held.ID,
+		payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", Amount: "2.50", EvidenceDueAt: due},
+		ticket,
+	)
 	good(t, err)
 	b.world.kept(t, b.records.Transactions, ticket)
 	if d.Minor != 250 || d.State != payment.DisputeNeedsResponse || !d.EvidenceDueAt.Equal(due) || len(disputed.Disputes) != 1 {
 		t.Errorf("disputed %+v", d)
 	}
-	_, lost, err := b.transactions.Dispute(ctx, account.ID, link.Test, held.ID, payment.DisputeInput{ID: d.ID, State: payment.DisputeLost}, nil)
+	_, lost, err := b.transactions.Dispute(
+		ctx,
+		account.ID,
+		link.Test,
+		held.ID,
+		payment.DisputeInput{ID: d.ID, State: payment.DisputeLost},
+		nil,
+	)
 	good(t, err)
 	if lost.ID != d.ID || lost.State != payment.DisputeLost || lost.ClosedAt.IsZero() {
 		t.Errorf("lost %+v", lost)

@@ -98,8 +98,16 @@ func (r *Rulebook) RuleVersions(ctx context.Context, account, mode, id string) (
 }
 
 // Lists implements rulebook.Service.
-func (r *Rulebook) Lists(ctx context.Context, account, mode string, kind rulebook.Kind, before string, limit int) ([]rulebook.Entry, error) {
-	return value(call[listForm, []rulebook.Entry](ctx, r.peer, "Lists", read, &listForm{owned{Account: account, Mode: mode}, kind, before, limit}))
+func (r *Rulebook) Lists(
+	ctx context.Context,
+	account, mode string,
+	kind rulebook.Kind,
+	before string,
+	limit int,
+) ([]rulebook.Entry, error) {
+	return value(
+		call[listForm, []rulebook.Entry](ctx, r.peer, "Lists", read, &listForm{owned{Account: account, Mode: mode}, kind, before, limit}),
+	)
 }
 
 // PutListEntry implements rulebook.Service.

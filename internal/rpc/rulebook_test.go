@@ -29,7 +29,16 @@ func TestRulebookService(t *testing.T) {
 	account := w.local.account(t).Account
 	l, err := w.local.links.Create(t.Context(), linkRequest(account))
 	good(t, err)
-	paid, err := w.local.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242"), PayerEmail: "ada@example.com", Amount: l.Amount})
+	paid, err := w.local.transactions.Submit(
+		t.Context(),
+		payment.Submit{
+			Link:       l,
+			Attempt:    "attempt-0000000001",
+			Card:       card(t, "4242424242424242"),
+			PayerEmail: "ada@example.com",
+			Amount:     l.Amount,
+		},
+	)
 	good(t, err)
 	good(t, history.Rebuild(t.Context(), func(projection.Build) {}))
 	local := rulebook.New(rulebook.Config{Store: w.store, Now: time.Now, Log: w.log})
@@ -58,7 +67,12 @@ func (w *world) rulebook(t *testing.T, svc rulebook.Service, tests learning.Back
 func rulebookSuite(t *testing.T, w *world, b rulebook.Service, records idempotency.Store, account string) {
 	ctx := t.Context()
 	ticket := w.ticket(account+"/test", "rule-1", "fraud_rule")
-	made, err := b.PutRule(ctx, rulebook.Rule{Account: account, Mode: link.Test, Name: "Large", Action: payment.Block, When: "amount > 500", State: rulebook.On}, "usr_1", ticket)
+	made, err := b.PutRule(
+		ctx,
+		rulebook.Rule{Account: account, Mode: link.Test, Name: "Large", Action: payment.Block, When: "amount > 500", State: rulebook.On},
+		"usr_1",
+		ticket,
+	)
 	good(t, err)
 	w.kept(t, records, ticket)
 	if made.ID == "" || made.Version != 1 || made.UpdatedBy != "usr_1" || made.UpdatedAt.IsZero() {
@@ -101,7 +115,15 @@ func rulebookSuite(t *testing.T, w *world, b rulebook.Service, records idempoten
 
 func listSuite(t *testing.T, w *world, b rulebook.Service, records idempotency.Store, account string) {
 	ctx, ends := t.Context(), time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
-	entry := rulebook.Entry{Account: account, Mode: link.Test, Kind: rulebook.KindEmail, Action: payment.Block, Value: "@Bad.example", Note: "<testers>", ExpiresAt: ends}
+	entry := rulebook.Entry{
+		Account:   account,
+		Mode:      link.Test,
+		Kind:      rulebook.KindEmail,
+		Action:    payment.Block,
+		Value:     "@Bad.example",
+		Note:      "<testers>",
+		ExpiresAt: ends,
+	}
 	ticket := w.ticket(account+"/test", "entry-1", "fraud_list_entry")
 	made, err := b.PutListEntry(ctx, entry, "key_1", ticket)
 	good(t, err)
@@ -119,7 +141,8 @@ func listSuite(t *testing.T, w *world, b rulebook.Service, records idempotency.S
 		before string
 		limit  int
 		want   []rulebook.Entry
-	}{{"", "", 9, []rulebook.Entry{second, made}}, {"", "", 1, []rulebook.Entry{second}}, {"", second.ID, 9, []rulebook.Entry{made}}, {rulebook.KindBIN, "", 9, []rulebook.Entry{second}}} {
+	}{{"", "", 9, []rulebook.Entry{second, made}}, {"", "", 1, []rulebook.Entry{second}}, {"", second.ID, 9, []rulebook.Entry{made}},
+		{rulebook.KindBIN, "", 9, []rulebook.Entry{second}}} {
 		got, err := b.Lists(ctx, account, link.Test, c.kind, c.before, c.limit)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("lists %+v: %+v, %v", c, got, err)
@@ -146,10 +169,16 @@ func policySuite(t *testing.T, b rulebook.Service, account string) {
 }
 
 func backtestSuite(t *testing.T, b learning.Backtester, paid payment.Payment) {
-	ask := learning.Backtest{Account: paid.Account, Mode: paid.Mode, Rule: rulebook.Rule{Action: payment.Block, When: `payer.email == "ada@example.com"`}}
+	ask := learning.Backtest{
+		Account: paid.Account,
+		Mode:    paid.Mode,
+		Rule:    rulebook.Rule{Action: payment.Block, When: `payer.email == "ada@example.com"`},
+	}
 	r, err := b.Backtest(t.Context(), ask)
-	if err != nil || r.Payments != 1 || r.Matched != 1 || r.Unknown != 1 || r.Precision != -1 || r.MatureAfter < 24*time.Hour || r.Money["EUR"].UnknownStopped != 1250 ||
-		len(r.Examples) != 1 || r.Examples[0].ID != paid.ID {
+	if err != nil || r.Payments != 1 || r.Matched != 1 || r.Unknown != 1 || r.Precision != -1 || r.MatureAfter < 24*time.Hour ||
+		r.Money["EUR"].UnknownStopped != 1250 ||
+		len(r.Examples) != 1 ||
+		r.Examples[0].ID != paid.ID {
 		t.Errorf("%+v, %v", r, err)
 	}
 	ask.From = time.Now().AddDate(-3, 0, 0)

@@ -49,7 +49,11 @@ func usersSuite(t *testing.T, b serviceSet) {
 	}
 	_, err = users.SignUp(ctx, merchant.SignUpRequest{Username: "bob", Email: "bob@example.com", Password: "short"}, nil)
 	is(t, err, fault.KindInvalid, "password_too_short", "password")
-	_, err = users.SignUp(ctx, merchant.SignUpRequest{Username: "eve", Email: "eve@example.com", Password: "correct horse battery"}, b.world.ticket("public", "sign-up-1", "user"))
+	_, err = users.SignUp(
+		ctx,
+		merchant.SignUpRequest{Username: "eve", Email: "eve@example.com", Password: "correct horse battery"},
+		b.world.ticket("public", "sign-up-1", "user"),
+	)
 	if !errors.Is(err, idempotency.ErrRaced) {
 		t.Errorf("a key that was recorded: %v", err)
 	}
@@ -61,12 +65,18 @@ func usersSuite(t *testing.T, b serviceSet) {
 	good(t, err)
 	session, user, err := users.Authenticate(ctx, in.Token)
 	good(t, err)
-	if !reflect.DeepEqual(session, in.Session) || user.ID != up.User.ID || user.Email != "ada@example.com" || !user.CreatedAt.Equal(up.User.CreatedAt) {
+	if !reflect.DeepEqual(session, in.Session) || user.ID != up.User.ID || user.Email != "ada@example.com" ||
+		!user.CreatedAt.Equal(up.User.CreatedAt) {
 		t.Errorf("authenticated %+v %+v", session, user)
 	}
 	enabled := false
-	account, err := users.SetMethods(ctx, up.Account.ID, []merchant.MethodInput{{Type: "card", Issuer: "simulator", Currencies: []string{"EUR"},
-		Enabled: &enabled, Credentials: map[string]string{"token": "s3cret"}}}, nil)
+	account, err := users.SetMethods(
+		ctx,
+		up.Account.ID,
+		[]merchant.MethodInput{{Type: "card", Issuer: "simulator", Currencies: []string{"EUR"},
+			Enabled: &enabled, Credentials: map[string]string{"token": "s3cret"}}},
+		nil,
+	)
 	good(t, err)
 	if account.Revision != 2 || account.Methods[0].Enabled {
 		t.Errorf("account %+v", account)
@@ -77,7 +87,12 @@ func usersSuite(t *testing.T, b serviceSet) {
 		given map[string]string
 		kept  bool
 	}{{nil, true}, {map[string]string{}, false}} {
-		_, err = users.SetMethods(ctx, up.Account.ID, []merchant.MethodInput{{Type: "card", Issuer: "simulator", Currencies: []string{"EUR"}, Credentials: c.given}}, nil)
+		_, err = users.SetMethods(
+			ctx,
+			up.Account.ID,
+			[]merchant.MethodInput{{Type: "card", Issuer: "simulator", Currencies: []string{"EUR"}, Credentials: c.given}},
+			nil,
+		)
 		good(t, err)
 		stored, err := b.world.store.GetAccount(ctx, up.Account.ID)
 		good(t, err)
@@ -85,7 +100,12 @@ func usersSuite(t *testing.T, b serviceSet) {
 			t.Errorf("credentials given as %v: kept %v", c.given, kept)
 		}
 	}
-	_, err = users.SetMethods(ctx, up.Account.ID, []merchant.MethodInput{{Type: "card", Issuer: "simulator", Currencies: []string{"AFN"}}}, nil)
+	_, err = users.SetMethods(
+		ctx,
+		up.Account.ID,
+		[]merchant.MethodInput{{Type: "card", Issuer: "simulator", Currencies: []string{"AFN"}}},
+		nil,
+	)
 	is(t, err, fault.KindInvalid, "currency_unsupported", "paymentMethods[0].currencies[0]")
 	me, of, err := users.Me(ctx, user.ID)
 	good(t, err)
@@ -271,7 +291,9 @@ func receiptSuite(t *testing.T, b serviceSet, l link.Link, p payment.Payment) {
 	good(t, err)
 	s, err := receipt.Verify(published, token)
 	good(t, err)
-	if s.Payment != p.ID || s.Link != l.ID || s.Issuer != public || s.Status != "partially_refunded" || s.Refunded.Minor != 250 || s.Card != "visa 4242" || len(s.KeyID) != 8 {
+	if s.Payment != p.ID || s.Link != l.ID || s.Issuer != public || s.Status != "partially_refunded" || s.Refunded.Minor != 250 ||
+		s.Card != "visa 4242" ||
+		len(s.KeyID) != 8 {
 		t.Errorf("statement %+v", s)
 	}
 	_, err = b.transactions.Receipt(ctx, l, id.New(id.Payment))
@@ -319,7 +341,8 @@ func manualSuite(t *testing.T, b serviceSet, account merchant.Account) {
 	if repaired := b.transactions.Repair(ctx, p); repaired.Status != payment.Authorized {
 		t.Errorf("repaired: %s", repaired.Status)
 	}
-	if err := b.transactions.Notice(ctx, issuer.Notice{Reference: p.IssuerKey(), Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount}}); err != nil {
+	if err := b.transactions.Notice(ctx, issuer.Notice{Reference: p.IssuerKey(),
+		Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount}}); err != nil {
 		t.Errorf("a notice that comes second: %v", err)
 	}
 	if err := b.transactions.Notice(ctx, issuer.Notice{Reference: "nonsense"}); err == nil {
@@ -341,7 +364,10 @@ func paymentsSuite(t *testing.T, b serviceSet, account merchant.Account, paid pa
 	if _, err := b.payments.GetPayment(ctx, account.ID, "pay_00000000000000000000000000"); fault.KindOf(err) != fault.KindNotFound {
 		t.Errorf("an unknown payment: %v", err)
 	}
-	all, err := b.payments.ListPayments(ctx, payment.Filter{Account: account.ID, Mode: link.Test, Link: paid.Link, From: paid.CreatedAt, Limit: 10})
+	all, err := b.payments.ListPayments(
+		ctx,
+		payment.Filter{Account: account.ID, Mode: link.Test, Link: paid.Link, From: paid.CreatedAt, Limit: 10},
+	)
 	good(t, err)
 	if len(all) != 1 || !reflect.DeepEqual(all[0], paid) {
 		t.Errorf("list %+v", all)
@@ -362,7 +388,8 @@ func paymentsSuite(t *testing.T, b serviceSet, account merchant.Account, paid pa
 	good(t, err)
 	direct, err = b.world.store.Moves(ctx, account.ID, link.Test, events[len(events)-1].Seq, 3)
 	good(t, err)
-	if len(moves) != 3 || len(moves) != len(direct) || moves[0].ID != direct[0].ID || !reflect.DeepEqual(moves[0].Transfers, direct[0].Transfers) {
+	if len(moves) != 3 || len(moves) != len(direct) || moves[0].ID != direct[0].ID ||
+		!reflect.DeepEqual(moves[0].Transfers, direct[0].Transfers) {
 		t.Errorf("moves %+v, in the store %+v", moves, direct)
 	}
 }
@@ -373,7 +400,11 @@ func notifierSuite(t *testing.T, b serviceSet) {
 	ctx, n := t.Context(), b.notifier
 	account := b.account(t).Account.ID
 	ticket := b.world.ticket(account+"/test", "hook-1", "webhook_endpoint")
-	made, err := n.Create(ctx, notify.Draft{Account: account, Mode: "test", URL: "https://shop.example/hooks", Events: []string{"payment.succeeded"}}, ticket)
+	made, err := n.Create(
+		ctx,
+		notify.Draft{Account: account, Mode: "test", URL: "https://shop.example/hooks", Events: []string{"payment.succeeded"}},
+		ticket,
+	)
 	good(t, err)
 	b.world.kept(t, b.records.Webhooks, ticket)
 	if made.Secret == "" || made.Endpoint.URL != "https://shop.example/hooks" {
@@ -391,8 +422,16 @@ func notifierSuite(t *testing.T, b serviceSet) {
 	if rotated.Secret == made.Secret || rotated.Endpoint.PreviousUntil.IsZero() {
 		t.Errorf("rotated %+v", rotated)
 	}
-	good(t, b.world.store.RecordDelivery(ctx, notify.Delivery{ID: "dlv_01234567890123456789012345", Account: account, Mode: "test", Endpoint: made.Endpoint.ID,
-		Event: "evt_1", EventType: "payment.succeeded", Attempt: 1, Status: notify.Failed, HTTPStatus: 500, At: time.Now(), SealedBody: []byte("sealed")}, nil))
+	good(
+		t,
+		b.world.store.RecordDelivery(
+			ctx,
+			notify.Delivery{ID: "dlv_01234567890123456789012345", Account: account, Mode: "test", Endpoint: made.Endpoint.ID,
+				Event: "evt_1", EventType: "payment.succeeded", Attempt: 1, Status: notify.Failed, HTTPStatus: 500, At: time.Now(),
+				SealedBody: []byte("sealed")},
+			nil,
+		),
+	)
 	tries, err := n.Deliveries(ctx, account, "test", made.Endpoint.ID, notify.DeliveryQuery{Limit: 10})
 	good(t, err)
 	if len(tries) != 1 || tries[0].HTTPStatus != 500 || tries[0].Status != notify.Failed {
@@ -467,8 +506,16 @@ func changeSuite(t *testing.T, b serviceSet, account, endpoint string) {
 // TestRecordsService checks a record that no commit carries, such as that of a decline.
 func TestRecordsService(t *testing.T) {
 	both(t, func(t *testing.T, b serviceSet) {
-		r := idempotency.Record{Scope: "acct/test", Key: "k", Fingerprint: []byte{1}, Status: 402, Answer: []byte{0, 255}, CreatedAt: time.Now().UTC().Truncate(time.Microsecond)}
-		for name, s := range map[string]idempotency.Store{"users": b.records.Users, "links": b.records.Links, "transactions": b.records.Transactions, "notifier": b.records.Webhooks} {
+		r := idempotency.Record{
+			Scope:       "acct/test",
+			Key:         "k",
+			Fingerprint: []byte{1},
+			Status:      402,
+			Answer:      []byte{0, 255},
+			CreatedAt:   time.Now().UTC().Truncate(time.Microsecond),
+		}
+		for name, s := range map[string]idempotency.Store{"users": b.records.Users, "links": b.records.Links,
+			"transactions": b.records.Transactions, "notifier": b.records.Webhooks} {
 			r.Key = name
 			if none, err := s.GetIdempotency(t.Context(), r.Scope, name); none != nil || err != nil {
 				t.Errorf("%s: %+v %v", name, none, err)

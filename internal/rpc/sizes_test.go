@@ -18,7 +18,8 @@ func TestTheLargestPageFitsAnAnswer(t *testing.T) {
 	for name, from := range storetest.Alphabets {
 		request := storetest.LargestRequest(r, "acct_1", from)
 		l := storetest.NewLink("acct_1", 1)
-		l.Payee, l.Realm, l.Description, l.Reference, l.Metadata, l.RedirectURL = request.Payee, request.Realm, request.Description, request.Reference, request.Metadata, request.RedirectURL
+		l.Payee, l.Realm, l.Description, l.Reference, l.Metadata, l.RedirectURL = request.Payee, request.Realm, request.Description,
+			request.Reference, request.Metadata, request.RedirectURL
 		p := storetest.LargestPayment(t, r, l, "https://pay.example/l/t", from, func(payment.Change) {})
 		raw, err := json.Marshal(p)
 		if size := page * len(raw); err != nil || size > rpc.MaxAnswerBytes {

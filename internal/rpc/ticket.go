@@ -95,7 +95,12 @@ func (t Tickets) open(f *ticketForm) *idempotency.Ticket {
 	if f == nil {
 		return nil
 	}
-	return idempotency.NewTicket(idempotency.Record{Scope: f.Scope, Key: f.Key, Fingerprint: f.Fingerprint, Status: f.Status}, f.Shape, t.Render, t.Seal)
+	return idempotency.NewTicket(
+		idempotency.Record{Scope: f.Scope, Key: f.Key, Fingerprint: f.Fingerprint, Status: f.Status},
+		f.Shape,
+		t.Render,
+		t.Seal,
+	)
 }
 
 // records is the client of a service's idempotency.Store.

@@ -52,11 +52,15 @@ func (c *certificates) load() error {
 
 // server returns a configuration that requires a certificate of the authority from every caller.
 func (c *certificates) server() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		id := c.now.Load()
-		return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{id.own},
-			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: id.trust}, nil
-	}}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		NextProtos: []string{"h2"},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			id := c.now.Load()
+			return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{id.own},
+				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: id.trust}, nil
+		},
+	}
 }
 
 // dial connects to an address, and verifies that the other end's certificate is for the name.

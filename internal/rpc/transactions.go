@@ -96,8 +96,19 @@ type refundAnswer struct {
 // Submit implements coordinator.Service. The same attempt is the same payment, so it may be
 // repeated.
 func (t *Transactions) Submit(ctx context.Context, s payment.Submit) (payment.Payment, error) {
-	f := submitForm{Account: s.Link.Account, Link: s.Link.ID, Attempt: s.Attempt, PayerName: s.PayerName, PayerEmail: s.PayerEmail, PayerLang: s.PayerLang,
-		Amount: s.Amount, ReturnURL: s.ReturnURL, Client: s.Client, Country: s.Country, Proof: s.Proof}
+	f := submitForm{
+		Account:    s.Link.Account,
+		Link:       s.Link.ID,
+		Attempt:    s.Attempt,
+		PayerName:  s.PayerName,
+		PayerEmail: s.PayerEmail,
+		PayerLang:  s.PayerLang,
+		Amount:     s.Amount,
+		ReturnURL:  s.ReturnURL,
+		Client:     s.Client,
+		Country:    s.Country,
+		Proof:      s.Proof,
+	}
 	var err error
 	if f.Card, err = t.cards.seal(s.Card, f.about()); err != nil {
 		return payment.Payment{}, err
@@ -117,7 +128,9 @@ func (t *Transactions) Latest(ctx context.Context, l link.Link) (payment.Payment
 	if l.LastPayment == "" {
 		return payment.Payment{}, false, nil
 	}
-	f, err := value(call[linkName, foundPayment](ctx, t.peer, "Latest", read, &linkName{Account: l.Account, Link: l.ID, LastPayment: l.LastPayment}))
+	f, err := value(
+		call[linkName, foundPayment](ctx, t.peer, "Latest", read, &linkName{Account: l.Account, Link: l.ID, LastPayment: l.LastPayment}),
+	)
 	return f.payment(), f.Found, err
 }
 
@@ -135,14 +148,23 @@ func (t *Transactions) Void(ctx context.Context, account, mode, id string, ticke
 
 // Refund implements coordinator.Service. With a ticket the refund's id derives from it, so a
 // repetition is the same refund.
-func (t *Transactions) Refund(ctx context.Context, account, mode, id string, in payment.RefundInput, ticket *idempotency.Ticket) (payment.Payment, payment.Refund, error) {
+func (t *Transactions) Refund(
+	ctx context.Context,
+	account, mode, id string,
+	in payment.RefundInput,
+	ticket *idempotency.Ticket,
+) (payment.Payment, payment.Refund, error) {
 	a, err := callTicketed[refundForm, refundAnswer](ctx, t.peer, "Refund", refundForm{owned{account, mode, id}, in}, ticket)
 	return a.Payment.payment(), a.Refund, err
 }
 
 // Review implements coordinator.Service. Repeating a verdict changes nothing, but only a ticket
 // shows that the first one was the caller's own.
-func (t *Transactions) Review(ctx context.Context, account, mode, id, verdict, by string, ticket *idempotency.Ticket) (payment.Payment, error) {
+func (t *Transactions) Review(
+	ctx context.Context,
+	account, mode, id, verdict, by string,
+	ticket *idempotency.Ticket,
+) (payment.Payment, error) {
 	f, err := callTicketed[saidForm, paymentForm](ctx, t.peer, "Review", saidForm{owned{account, mode, id}, verdict, by}, ticket)
 	return f.payment(), err
 }
@@ -155,7 +177,12 @@ func (t *Transactions) Mark(ctx context.Context, account, mode, id, label, by st
 
 // Dispute implements coordinator.Service. With a ticket the dispute's id derives from it, so a
 // repetition is the same dispute.
-func (t *Transactions) Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput, ticket *idempotency.Ticket) (payment.Payment, payment.Dispute, error) {
+func (t *Transactions) Dispute(
+	ctx context.Context,
+	account, mode, id string,
+	d payment.DisputeInput,
+	ticket *idempotency.Ticket,
+) (payment.Payment, payment.Dispute, error) {
 	a, err := callTicketed[disputeForm, disputeAnswer](ctx, t.peer, "Dispute", disputeForm{owned{account, mode, id}, d}, ticket)
 	return a.Payment.payment(), a.Dispute, err
 }
@@ -199,8 +226,11 @@ func ServeTransactions(s *Server, svc coordinator.Service, links link.Reader, ca
 		if err != nil {
 			return nil, err
 		}
-		p, err := svc.Submit(ctx, payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail, PayerLang: q.PayerLang,
-			Amount: q.Amount, ReturnURL: q.ReturnURL, Client: q.Client, Country: q.Country, Proof: q.Proof})
+		p, err := svc.Submit(
+			ctx,
+			payment.Submit{Link: l, Attempt: q.Attempt, Card: card, PayerName: q.PayerName, PayerEmail: q.PayerEmail, PayerLang: q.PayerLang,
+				Amount: q.Amount, ReturnURL: q.ReturnURL, Client: q.Client, Country: q.Country, Proof: q.Proof},
+		)
 		form := paymentOut(p)
 		return &form, err
 	})

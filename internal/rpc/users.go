@@ -98,7 +98,12 @@ func (u *Users) GetAccount(ctx context.Context, id string) (merchant.Account, er
 }
 
 // SetMethods implements merchant.Service.
-func (u *Users) SetMethods(ctx context.Context, account string, in []merchant.MethodInput, t *idempotency.Ticket) (merchant.Account, error) {
+func (u *Users) SetMethods(
+	ctx context.Context,
+	account string,
+	in []merchant.MethodInput,
+	t *idempotency.Ticket,
+) (merchant.Account, error) {
 	return callTicketed[methodsForm, merchant.Account](ctx, u.peer, "SetMethods", methodsForm{account, in}, t)
 }
 
@@ -228,10 +233,15 @@ func ServeUsers(s *Server, svc merchant.Service, store idempotency.Store) {
 // it.
 func serveAPIKeys(s *Server, svc merchant.Service) {
 	const name = UsersService
-	handleTicketed(s, name, "CreateKey", func(ctx context.Context, q merchant.CreateKeyRequest, t *idempotency.Ticket) (merchant.NewKey, error) {
-		out, err := svc.CreateKey(ctx, q, t)
-		return bareNewKey(out), err
-	})
+	handleTicketed(
+		s,
+		name,
+		"CreateKey",
+		func(ctx context.Context, q merchant.CreateKeyRequest, t *idempotency.Ticket) (merchant.NewKey, error) {
+			out, err := svc.CreateKey(ctx, q, t)
+			return bareNewKey(out), err
+		},
+	)
 	handle(s, name, "Keys", func(ctx context.Context, q *keysForm) (*[]merchant.Key, error) {
 		keys, err := svc.Keys(ctx, q.Account, q.Before, q.Limit)
 		for i := range keys {

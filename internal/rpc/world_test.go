@@ -135,9 +135,33 @@ func newWorld(t *testing.T) *world {
 	links := link.NewLocal(link.LocalConfig{Ring: w.ring, Store: w.store, PublicURL: public, Now: now})
 	webhook := []byte("webhook")
 	w.local = serviceSet{world: w, links: links, verifier: links, forms: links, publicForms: links, payments: w.store, reports: w.reports,
-		users: merchant.New(merchant.Config{Users: w.store, Keys: w.store, Sessions: w.store, Clocks: w.store, Access: w.store, Ring: w.ring, PublicURL: public, Now: now,
-			Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}}}),
-		transactions: coordinator.New(coordinator.Config{Payments: w.store, Links: w.store, Connectors: []issuer.Connector{w.sim}, LinkURL: links.URL, Ring: w.ring, PublicURL: public, Now: now, Log: w.log, Fraud: byName{}, FraudBudget: time.Second}),
+		users: merchant.New(
+			merchant.Config{
+				Users:      w.store,
+				Keys:       w.store,
+				Sessions:   w.store,
+				Clocks:     w.store,
+				Access:     w.store,
+				Ring:       w.ring,
+				PublicURL:  public,
+				Now:        now,
+				Connectors: []merchant.Connector{{Name: simulator.Name, Capabilities: simulator.Capabilities()}},
+			},
+		),
+		transactions: coordinator.New(
+			coordinator.Config{
+				Payments:    w.store,
+				Links:       w.store,
+				Connectors:  []issuer.Connector{w.sim},
+				LinkURL:     links.URL,
+				Ring:        w.ring,
+				PublicURL:   public,
+				Now:         now,
+				Log:         w.log,
+				Fraud:       byName{},
+				FraudBudget: time.Second,
+			},
+		),
 		notifier: notify.New(notify.Config{Store: w.store, Queue: w.queue, Now: now, Keys: notify.Keys{
 			Seal:   func(b []byte) []byte { return w.ring.Seal(keyring.WebhookSeal, b, webhook) },
 			Unseal: func(b []byte) ([]byte, error) { return w.ring.Unseal(keyring.WebhookSeal, b, webhook) }}}),
@@ -246,9 +270,22 @@ func (w *world) clients(c *rpc.Credentials, urls ...string) serviceSet {
 	peer := func(service string) *rpc.Peer { return rpc.NewPeer(service, w.pool(service, c, urls...), nil) }
 	users, links, notifier := rpc.NewUsers(peer("users")), rpc.NewLinks(peer("links")), rpc.NewNotifier(peer("notifier"))
 	transactions := rpc.NewTransactions(peer("transactions"), w.cards(), time.Now)
-	return serviceSet{world: w, users: users, links: links, verifier: rpc.NewVerifier(peer("verifier")), forms: links, publicForms: rpc.NewVerifier(peer("verifier")), payments: rpc.NewPayments(peer("payments")), reports: rpc.NewReports(peer("payments")),
-		transactions: transactions, notifier: notifier, mail: rpc.NewMail(peer("notifier")), assessor: rpc.NewAssessor(peer("fraud")), models: rpc.NewModels(peer("fraud")),
-		records: api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier}}
+	return serviceSet{
+		world:        w,
+		users:        users,
+		links:        links,
+		verifier:     rpc.NewVerifier(peer("verifier")),
+		forms:        links,
+		publicForms:  rpc.NewVerifier(peer("verifier")),
+		payments:     rpc.NewPayments(peer("payments")),
+		reports:      rpc.NewReports(peer("payments")),
+		transactions: transactions,
+		notifier:     notifier,
+		mail:         rpc.NewMail(peer("notifier")),
+		assessor:     rpc.NewAssessor(peer("fraud")),
+		models:       rpc.NewModels(peer("fraud")),
+		records:      api.Records{Users: users, Links: links, Transactions: transactions, Webhooks: notifier},
+	}
 }
 
 func (w *world) pool(service string, c *rpc.Credentials, urls ...string) *rpc.Pool {
@@ -325,7 +362,11 @@ func (w *world) kept(t *testing.T, store idempotency.Store, ticket *idempotency.
 // account signs a merchant up.
 func (b serviceSet) account(t *testing.T) merchant.SignedUp {
 	t.Helper()
-	up, err := b.users.SignUp(t.Context(), merchant.SignUpRequest{Username: "ada", Email: "ada@example.com", Password: "correct horse battery"}, nil)
+	up, err := b.users.SignUp(
+		t.Context(),
+		merchant.SignUpRequest{Username: "ada", Email: "ada@example.com", Password: "correct horse battery"},
+		nil,
+	)
 	good(t, err)
 	return up
 }
@@ -333,8 +374,26 @@ func (b serviceSet) account(t *testing.T) merchant.SignedUp {
 func linkRequest(a merchant.Account) link.CreateRequest {
 	can := simulator.Capabilities()
 	m := a.Methods[0]
-	return link.CreateRequest{Account: a.ID, Mode: link.Test, Payee: a.Name, Amount: "12.50", Currency: "EUR", Metadata: map[string]string{"<k>": "ü"},
-		Methods: []link.Method{{ID: m.ID, Type: m.Type, Issuer: m.Issuer, Currencies: m.Currencies, Enabled: true, MinMinor: can.MinMinor, MaxMinor: can.MaxMinor, Test: true}}}
+	return link.CreateRequest{
+		Account:  a.ID,
+		Mode:     link.Test,
+		Payee:    a.Name,
+		Amount:   "12.50",
+		Currency: "EUR",
+		Metadata: map[string]string{"<k>": "ü"},
+		Methods: []link.Method{
+			{
+				ID:         m.ID,
+				Type:       m.Type,
+				Issuer:     m.Issuer,
+				Currencies: m.Currencies,
+				Enabled:    true,
+				MinMinor:   can.MinMinor,
+				MaxMinor:   can.MaxMinor,
+				Test:       true,
+			},
+		},
+	}
 }
 
 func card(t *testing.T, number string) issuer.Card {

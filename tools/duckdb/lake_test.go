@@ -154,11 +154,16 @@ func (s *server) pay(i int) {
 func (s *server) object(id string, i int, amount string) {
 	s.t.Helper()
 	at := s.url + "/api/payments/" + id + "/disputes"
-	status, d := s.call("POST", at, map[string]any{"reason": "fraudulent", "amount": amount, "reference": "CB-1", "evidenceDueAt": "2039-03-01T23:59:59Z"})
+	status, d := s.call(
+		"POST",
+		at,
+		map[string]any{"reason": "fraudulent", "amount": amount, "reference": "CB-1", "evidenceDueAt": "2039-03-01T23:59:59Z"},
+	)
 	if status != http.StatusOK {
 		return // it was declined, or its outcome is unknown
 	}
-	if status, answer := s.call("POST", at+"/"+d["id"].(string), map[string]any{"state": []string{"under_review", "lost", "won"}[i%9/3]}); status != http.StatusOK {
+	if status, answer := s.call("POST", at+"/"+d["id"].(string),
+		map[string]any{"state": []string{"under_review", "lost", "won"}[i%9/3]}); status != http.StatusOK {
 		s.t.Fatalf("dispute: %d %v", status, answer)
 	}
 	if status, answer := s.call("POST", at, map[string]any{"reason": "duplicate", "reference": "CB-2"}); status != http.StatusOK {
@@ -315,7 +320,8 @@ func (s *server) checkPayments(db *sql.DB) {
 			s.t.Fatal(err)
 		}
 		_, p := s.call("GET", s.url+"/api/payments/"+id, nil)
-		if minor(s.t, p["amount"], currency) != amount || minor(s.t, p["capturedAmount"], currency) != captured || minor(s.t, p["refundedAmount"], currency) != back {
+		if minor(s.t, p["amount"], currency) != amount || minor(s.t, p["capturedAmount"], currency) != captured ||
+			minor(s.t, p["refundedAmount"], currency) != back {
 			s.t.Errorf("%s: %d, captured %d, refunded %d; by the API %v", id, amount, captured, back, p)
 		}
 		refunded += back
@@ -328,7 +334,9 @@ func (s *server) checkPayments(db *sql.DB) {
 // checkDisputes compares the last row of every dispute with the API's, and their sums.
 func (s *server) checkDisputes(db *sql.DB) {
 	s.t.Helper()
-	rows, err := db.Query("SELECT payment, id, currency, amount_minor, state, reason, reference, evidence_due_at IS NOT NULL, closed_at IS NOT NULL FROM disputes_now")
+	rows, err := db.Query(
+		"SELECT payment, id, currency, amount_minor, state, reason, reference, evidence_due_at IS NOT NULL, closed_at IS NOT NULL FROM disputes_now",
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -363,7 +371,8 @@ func (s *server) checkDisputes(db *sql.DB) {
 			currency := d["currency"].(string)
 			amount := minor(s.t, d["amount"], currency)
 			want[currency] += amount
-			if is := fmt.Sprint(currency, amount, d["state"], d["reason"], d["reference"], d["evidenceDueAt"] != nil, d["closedAt"] != nil); is != found[d["id"].(string)] {
+			if is := fmt.Sprint(currency, amount, d["state"], d["reason"], d["reference"], d["evidenceDueAt"] != nil,
+				d["closedAt"] != nil); is != found[d["id"].(string)] {
 				s.t.Errorf("dispute %v of %s: %s, by the API %s", d["id"], payment, found[d["id"].(string)], is)
 			}
 		}

@@ -173,7 +173,8 @@ func TestContainers(t *testing.T) {
 		}
 		for _, d := range only[*appsv1.Deployment](objects) {
 			c := d.Spec.Template.Spec.Containers[0]
-			for what, p := range map[string]*corev1.Probe{"/healthz startup": c.StartupProbe, "/readyz readiness": c.ReadinessProbe, "/healthz liveness": c.LivenessProbe} {
+			for what, p := range map[string]*corev1.Probe{"/healthz startup": c.StartupProbe, "/readyz readiness": c.ReadinessProbe,
+				"/healthz liveness": c.LivenessProbe} {
 				path, _, _ := strings.Cut(what, " ")
 				if p == nil || p.HTTPGet == nil || p.HTTPGet.Path != path || p.HTTPGet.Port.String() != "admin" {
 					t.Errorf("%s: %s probe: %+v", c.Name, what, p)
@@ -197,7 +198,8 @@ func TestUpgrade(t *testing.T) {
 				t.Errorf("%s: %d s to stop in", target, rest)
 			}
 			if target == "simulator" {
-				if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || *d.Spec.Replicas != 1 || scalers[d.Name] != nil || budgets[d.Name] != nil {
+				if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || *d.Spec.Replicas != 1 || scalers[d.Name] != nil ||
+					budgets[d.Name] != nil {
 					t.Errorf("two simulators may meet: %+v", d.Spec.Strategy)
 				}
 				continue
@@ -212,7 +214,8 @@ func TestUpgrade(t *testing.T) {
 			if b := budgets[d.Name]; b == nil || !selects(b.Spec.Selector, d.Spec.Template.Labels) || b.Spec.MaxUnavailable.IntValue() != 1 {
 				t.Errorf("%s: no PodDisruptionBudget", target)
 			}
-			if s := scalers[d.Name]; s == nil || s.Spec.ScaleTargetRef.Name != d.Name || s.Spec.ScaleTargetRef.Kind != "Deployment" || *s.Spec.MinReplicas < 2 {
+			if s := scalers[d.Name]; s == nil || s.Spec.ScaleTargetRef.Name != d.Name || s.Spec.ScaleTargetRef.Kind != "Deployment" ||
+				*s.Spec.MinReplicas < 2 {
 				t.Errorf("%s: no HorizontalPodAutoscaler", target)
 			}
 		}
@@ -279,13 +282,15 @@ func TestSecrets(t *testing.T) {
 		"default": {
 			"gateway": "keys-gateway internal", "users": "database keys-users internal", "links": "database keys-links internal",
 			"verifier": "database keys-verifier internal", "payments": "database internal", "simulator": "keys-simulator internal",
-			"transactions": "database keys-transactions internal", "notifier": "database keys-notifier internal", "fraud": "database keys-fraud internal", "migrate": "database",
+			"transactions": "database keys-transactions internal", "notifier": "database keys-notifier internal",
+			"fraud": "database keys-fraud internal", "migrate": "database",
 		},
 		"live-dynamodb": {
 			"gateway": "keys-gateway internal-tls-gateway", "users": "database-users keys-users internal-tls-users",
 			"links": "keys-links internal-tls-links", "verifier": "keys-verifier internal-tls-verifier",
 			"payments": "database internal-tls-payments", "transactions": "keys-transactions internal-tls-transactions",
-			"notifier": "database keys-notifier internal-tls-notifier", "fraud": "database keys-fraud internal-tls-fraud", "migrate": "database-owner",
+			"notifier": "database keys-notifier internal-tls-notifier", "fraud": "database keys-fraud internal-tls-fraud",
+			"migrate": "database-owner",
 		},
 		"everything": {
 			"gateway": "keys-gateway internal internal-tls-gateway", "users": "database keys-users internal internal-tls-users",
@@ -293,8 +298,9 @@ func TestSecrets(t *testing.T) {
 			"verifier":     "aws aws keys-verifier internal internal-tls-verifier",
 			"payments":     "database aws aws internal internal-tls-payments",
 			"transactions": "aws aws keys-transactions internal internal-tls-transactions",
-			"notifier":     "database aws aws keys-notifier internal internal-tls-notifier", "simulator": "keys-simulator internal internal-tls-simulator",
-			"fraud": "database aws aws keys-fraud internal internal-tls-fraud", "migrate": "database aws aws",
+			"notifier":     "database aws aws keys-notifier internal internal-tls-notifier",
+			"simulator":    "keys-simulator internal internal-tls-simulator",
+			"fraud":        "database aws aws keys-fraud internal internal-tls-fraud", "migrate": "database aws aws",
 		},
 	}
 	want["gateway-api"] = want["default"]

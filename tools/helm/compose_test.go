@@ -19,7 +19,12 @@ const composeFile = "../../deploy/compose.yaml"
 // compose loads the file as docker compose does: interpolated, merged, and validated against the
 // specification's schema.
 func compose(t *testing.T, profiles ...string) *types.Project {
-	options, err := cli.NewProjectOptions([]string{composeFile}, cli.WithProfiles(profiles), cli.WithInterpolation(true), cli.WithResolvedPaths(true))
+	options, err := cli.NewProjectOptions(
+		[]string{composeFile},
+		cli.WithProfiles(profiles),
+		cli.WithInterpolation(true),
+		cli.WithResolvedPaths(true),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +56,8 @@ func TestCompose(t *testing.T) {
 				t.Errorf("%s publishes %+v", name, p)
 			}
 		}
-		if s.Deploy == nil || s.Deploy.Resources.Limits == nil || s.Deploy.Resources.Limits.MemoryBytes == 0 || s.Deploy.Resources.Limits.NanoCPUs == 0 {
+		if s.Deploy == nil || s.Deploy.Resources.Limits == nil || s.Deploy.Resources.Limits.MemoryBytes == 0 ||
+			s.Deploy.Resources.Limits.NanoCPUs == 0 {
 			t.Errorf("%s is not bounded", name)
 		}
 		if s.Privileged || s.NetworkMode == "host" {
@@ -60,7 +66,8 @@ func TestCompose(t *testing.T) {
 		if !slices.Contains(targets, name) {
 			continue
 		}
-		if !s.ReadOnly || s.User != "65532:65532" || !slices.Equal(s.CapDrop, []string{"ALL"}) || s.StopGracePeriod == nil || s.HealthCheck == nil {
+		if !s.ReadOnly || s.User != "65532:65532" || !slices.Equal(s.CapDrop, []string{"ALL"}) || s.StopGracePeriod == nil ||
+			s.HealthCheck == nil {
 			t.Errorf("%s: read only %t, user %s, drops %v", name, s.ReadOnly, s.User, s.CapDrop)
 		}
 		holdsOnly(t, name, s)

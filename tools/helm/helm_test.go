@@ -22,7 +22,12 @@ func render(values map[string]any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	given, err := chartutil.ToRenderValues(c, values, common.ReleaseOptions{Name: release, Namespace: namespace, Revision: 1, IsInstall: true}, nil)
+	given, err := chartutil.ToRenderValues(
+		c,
+		values,
+		common.ReleaseOptions{Name: release, Namespace: namespace, Revision: 1, IsInstall: true},
+		nil,
+	)
 	if err != nil {
 		return "", err
 	}

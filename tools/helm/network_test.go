@@ -40,7 +40,16 @@ func world(objects []runtime.Object) (ours, others []place) {
 		{name: "ingress-controller", namespace: "ingress-nginx", labels: app("ingress-nginx")},
 		{name: "prometheus", namespace: "monitoring", labels: app("prometheus")},
 		{name: "stranger", namespace: namespace, labels: app("stranger"), ports: []int32{8080}},
-		{name: "stranger-elsewhere", namespace: "default", labels: map[string]string{"app.kubernetes.io/name": "paylink", "app.kubernetes.io/instance": release, "app.kubernetes.io/component": "gateway"}, ports: []int32{8081}},
+		{
+			name:      "stranger-elsewhere",
+			namespace: "default",
+			labels: map[string]string{
+				"app.kubernetes.io/name":      "paylink",
+				"app.kubernetes.io/instance":  release,
+				"app.kubernetes.io/component": "gateway",
+			},
+			ports: []int32{8081},
+		},
 		{name: "dns", namespace: "kube-system", labels: map[string]string{"k8s-app": "kube-dns"}, ports: []int32{53}},
 		{name: "api-server", address: "10.96.0.1", ports: []int32{443}},
 		{name: "postgresql", namespace: namespace, labels: app("postgresql"), ports: []int32{5432, 22}},

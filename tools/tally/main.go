@@ -86,7 +86,14 @@ func main() {
 }
 
 func newTally(out io.Writer, module string, engines []string) *tally {
-	return &tally{out: out, strip: module, engines: engines, running: map[string]map[string]*test{}, counted: map[string]int{}, building: map[string][]string{}}
+	return &tally{
+		out:      out,
+		strip:    module,
+		engines:  engines,
+		running:  map[string]map[string]*test{},
+		counted:  map[string]int{},
+		building: map[string][]string{},
+	}
 }
 
 // read reads every line of in. At each tick without a line since the last one, it reports what is

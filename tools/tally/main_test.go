@@ -38,15 +38,20 @@ func TestTally(t *testing.T) {
 		good     bool
 		has, not []string
 	}{
-		{"a pass", nil, []string{"output TestA noise\n", "pass TestA", "pass "}, true, []string{"ok  \tm/p\t6.0s\t1 tests", "p TestA\t6.0s", "1 passed, 0 failed, 0 skipped"}, []string{"noise"}},
-		{"a failure is shown", nil, []string{"output TestA why\n", "output TestB fine\n", "fail TestA", "pass TestB", "fail "}, false, []string{"why\n", "FAIL: p TestA"}, []string{"fine\n"}},
+		{"a pass", nil, []string{"output TestA noise\n", "pass TestA", "pass "}, true,
+			[]string{"ok  \tm/p\t6.0s\t1 tests", "p TestA\t6.0s", "1 passed, 0 failed, 0 skipped"}, []string{"noise"}},
+		{"a failure is shown", nil, []string{"output TestA why\n", "output TestB fine\n", "fail TestA", "pass TestB", "fail "}, false,
+			[]string{"why\n", "FAIL: p TestA"}, []string{"fine\n"}},
 		{"a skip fails", nil, []string{"skip TestA", "pass "}, false, []string{"FAIL: skipped p TestA"}, nil},
 		{"no test fails", nil, []string{"skip "}, false, []string{"0 passed"}, nil},
 		{"a test that never ended", nil, []string{"output TestA panic: oops\n", "fail "}, false, []string{"panic: oops", "FAIL: p TestA"}, nil},
 		{"a process that never ended", nil, []string{"output TestA half\n"}, false, []string{"half"}, nil},
-		{"what does not compile", nil, []string{"build-output  no such thing\n", "build-fail ", "fail "}, false, []string{"no such thing", "FAIL\tm/p"}, nil},
-		{"an engine by path", []string{"SQLite"}, []string{"pass TestA/SQLite/x", "pass TestA/SQLite", "pass TestA", "pass "}, true, []string{"SQLite 1 tests", "1 passed"}, nil},
-		{"an engine by its log", []string{"PostgreSQL"}, []string{"output TestA     x.go:1: engine: PostgreSQL\n", "pass TestA/one", "pass TestA/two", "pass TestA", "pass "}, true, []string{"PostgreSQL 2 tests"}, nil},
+		{"what does not compile", nil, []string{"build-output  no such thing\n", "build-fail ", "fail "}, false,
+			[]string{"no such thing", "FAIL\tm/p"}, nil},
+		{"an engine by path", []string{"SQLite"}, []string{"pass TestA/SQLite/x", "pass TestA/SQLite", "pass TestA", "pass "}, true,
+			[]string{"SQLite 1 tests", "1 passed"}, nil},
+		{"an engine by its log", []string{"PostgreSQL"}, []string{"output TestA     x.go:1: engine: PostgreSQL\n", "pass TestA/one",
+			"pass TestA/two", "pass TestA", "pass "}, true, []string{"PostgreSQL 2 tests"}, nil},
 		{"an engine that ran none", []string{"PostgreSQL"}, []string{"pass TestA", "pass "}, false, []string{"no test ran on PostgreSQL"}, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -101,13 +101,30 @@ func (s *server) limits(b *testing.B, took time.Duration) (l limits) {
 
 func report(before string, rows []measured, peak float64, l limits) {
 	out := &strings.Builder{}
-	_, _ = fmt.Fprintf(out, "\n%d processors, load average %s before and %s after; clients and server share the machine\n\n", runtime.NumCPU(), before, load())
+	_, _ = fmt.Fprintf(
+		out,
+		"\n%d processors, load average %s before and %s after; clients and server share the machine\n\n",
+		runtime.NumCPU(),
+		before,
+		load(),
+	)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\t\n", args...) }
 	line("what\tclients\tper second\tp50\tp99\trequest p50\trequest p99\tserver CPU each\tclient CPU each\tserver MiB")
 	show := func(m measured) {
-		line("%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f", m.name, m.clients, m.rate(), ms(percentile(m.whole, 0.5)), ms(percentile(m.whole, 0.99)),
-			ms(percentile(m.requests, 0.5)), ms(percentile(m.requests, 0.99)), ms(m.each(m.serverCPU)), ms(m.each(m.clientCPU)), m.rss)
+		line(
+			"%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f",
+			m.name,
+			m.clients,
+			m.rate(),
+			ms(percentile(m.whole, 0.5)),
+			ms(percentile(m.whole, 0.99)),
+			ms(percentile(m.requests, 0.5)),
+			ms(percentile(m.requests, 0.99)),
+			ms(m.each(m.serverCPU)),
+			ms(m.each(m.clientCPU)),
+			m.rss,
+		)
 	}
 	for _, m := range rows {
 		show(m)
@@ -137,10 +154,23 @@ func ratios(out *strings.Builder, rows []measured, l limits) {
 		}
 		requests := float64(len(m.requests)) / m.took.Seconds()
 		_, _ = fmt.Fprintf(out, "  %ss per fdatasync of one writer  %.2f\n", m.name, m.rate()/l.syncs)
-		_, _ = fmt.Fprintf(out, "  %ss per link commit of the store at %d writers  %.2f\n", m.name, l.writers[len(l.writers)-1], m.rate()/l.commits[len(l.commits)-1])
+		_, _ = fmt.Fprintf(
+			out,
+			"  %ss per link commit of the store at %d writers  %.2f\n",
+			m.name,
+			l.writers[len(l.writers)-1],
+			m.rate()/l.commits[len(l.commits)-1],
+		)
 		_, _ = fmt.Fprintf(out, "  requests of %ss per request that does nothing  %.2f\n", m.name, requests/l.nothing.rate())
 		if m.name == "payment" {
-			_, _ = fmt.Fprintf(out, "  target %d payments/s with p99 of %s at most: %.0f/s, p99 %s\n", targetRate, targetLatency, m.rate(), ms(percentile(m.whole, 0.99)))
+			_, _ = fmt.Fprintf(
+				out,
+				"  target %d payments/s with p99 of %s at most: %.0f/s, p99 %s\n",
+				targetRate,
+				targetLatency,
+				m.rate(),
+				ms(percentile(m.whole, 0.99)),
+			)
 		}
 	}
 }

@@ -79,7 +79,10 @@ func sampled(b *testing.B, driver, source string) (s sample) {
 		return all
 	}
 	s.payment = read(`SELECT id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum FROM payments WHERE status = 'succeeded' LIMIT 1`)[0]
-	s.events = read(`SELECT position, id, seq, type, account, mode, object, object_seq, created_at, data, transfers FROM events WHERE object = $1`, s.payment[0])
+	s.events = read(
+		`SELECT position, id, seq, type, account, mode, object, object_seq, created_at, data, transfers FROM events WHERE object = $1`,
+		s.payment[0],
+	)
 	return s
 }
 
@@ -218,9 +221,14 @@ func openRows(b *testing.B, raw string) rows {
 		b.Fatal(err)
 	}
 	q := u.Query()
-	pooled := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConns, t.MaxIdleConnsPerHost = rawWriters, rawWriters })
-	return rows{table: u.Host, db: dynamodb.New(dynamodb.Options{Region: q.Get("region"), BaseEndpoint: aws.String(q.Get("endpoint")), HTTPClient: pooled,
-		Credentials: credentials.NewStaticCredentialsProvider(q.Get("accessKey"), q.Get("secretKey"), "")})}
+	pooled := awshttp.NewBuildableClient().WithTransportOptions(
+		func(t *http.Transport) { t.MaxIdleConns, t.MaxIdleConnsPerHost = rawWriters, rawWriters },
+	)
+	return rows{
+		table: u.Host,
+		db: dynamodb.New(dynamodb.Options{Region: q.Get("region"), BaseEndpoint: aws.String(q.Get("endpoint")), HTTPClient: pooled,
+			Credentials: credentials.NewStaticCredentialsProvider(q.Get("accessKey"), q.Get("secretKey"), "")}),
+	}
 }
 
 // pair finds a payment and a link that the product wrote.

@@ -57,9 +57,21 @@ func BenchmarkFraud(b *testing.B) {
 		slices.Sort(cpuOn)
 		slices.Sort(cpuOff)
 		fall := middle(falls)
-		_, _ = fmt.Fprintf(os.Stdout, "\ncomplete payments per second, %d clients, %d turns of %s each in turn\n  looked at  %.0f (CPU %s each)\n  not        %.0f (CPU %s each)\n  the fall in the middle pair  %.1f %% (quarters %.1f to %.1f %%), wanted at most %.0f %%\n",
-			fraudClients, fraudTurns, fraudTurn, middle(sorted(with)), ms(middle(cpuOn)), middle(sorted(without)), ms(middle(cpuOff)),
-			100*fall, 100*falls[len(falls)/4], 100*falls[len(falls)*3/4], 100*mostFall)
+		_, _ = fmt.Fprintf(
+			os.Stdout,
+			"\ncomplete payments per second, %d clients, %d turns of %s each in turn\n  looked at  %.0f (CPU %s each)\n  not        %.0f (CPU %s each)\n  the fall in the middle pair  %.1f %% (quarters %.1f to %.1f %%), wanted at most %.0f %%\n",
+			fraudClients,
+			fraudTurns,
+			fraudTurn,
+			middle(sorted(with)),
+			ms(middle(cpuOn)),
+			middle(sorted(without)),
+			ms(middle(cpuOff)),
+			100*fall,
+			100*falls[len(falls)/4],
+			100*falls[len(falls)*3/4],
+			100*mostFall,
+		)
 		b.ReportMetric(100*fall, "fall-%")
 		b.ReportMetric(middle(sorted(with)), "payments/s")
 	}

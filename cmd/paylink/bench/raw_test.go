@@ -114,9 +114,20 @@ func commits(b *testing.B, writers int, took time.Duration) float64 {
 func commitLink(ctx context.Context, store *sqlstore.Store) error {
 	now := time.Now()
 	l := link.Link{ID: id.New(id.Link), Account: "acct_bench", Mode: link.Test, Payee: "bench", Amount: money.Of(1250, "EUR"), Date: now,
-		PaymentMethod: "pm_bench", Issuer: "simulator", Reference: "order-1", Description: "Two tickets", MaxUses: 1, ExpiresAt: now.Add(time.Hour),
-		Capture: link.CaptureAutomatic, LatePolicy: link.LateAccept, Token: "token", CreatedAt: now}
-	e := stream.Event{ID: id.New(id.Event), Type: link.EventCreated, Account: l.Account, Mode: l.Mode, Object: l.ID, ObjectSeq: 1, CreatedAt: now,
-		Data: []byte(`{"id":"` + l.ID + `","object":"link","amount":"12.50","currency":"EUR","description":"Two tickets","reference":"order-1"}`)}
+		PaymentMethod: "pm_bench", Issuer: "simulator", Reference: "order-1", Description: "Two tickets", MaxUses: 1,
+		ExpiresAt: now.Add(time.Hour),
+		Capture:   link.CaptureAutomatic, LatePolicy: link.LateAccept, Token: "token", CreatedAt: now}
+	e := stream.Event{
+		ID:        id.New(id.Event),
+		Type:      link.EventCreated,
+		Account:   l.Account,
+		Mode:      l.Mode,
+		Object:    l.ID,
+		ObjectSeq: 1,
+		CreatedAt: now,
+		Data: []byte(
+			`{"id":"` + l.ID + `","object":"link","amount":"12.50","currency":"EUR","description":"Two tickets","reference":"order-1"}`,
+		),
+	}
 	return store.CreateLink(ctx, l, []stream.Event{e}, nil)
 }

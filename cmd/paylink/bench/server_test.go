@@ -76,7 +76,11 @@ func (s *server) authenticate(id, secret string) {
 // launch starts one process and returns what it prints when it serves.
 func (s *server) launch(b *testing.B, binary string, flags ...string) map[string]any {
 	b.Helper()
-	cmd := exec.Command(binary, append([]string{"serve", "--allow-private-webhooks", "--limit", "key=1000000/s", "--limit", "account=1000000/s", "--limit", "link=1000000/s"}, flags...)...) // stopped by a signal, so that it can drain
+	cmd := exec.Command(
+		binary,
+		append(
+			[]string{"serve", "--allow-private-webhooks", "--limit", "key=1000000/s", "--limit", "account=1000000/s", "--limit", "link=1000000/s"},
+			flags...)...) // stopped by a signal, so that it can drain
 	logs, err := cmd.StderrPipe()
 	if err != nil {
 		b.Fatal(err)

@@ -166,14 +166,36 @@ func timeOf(pids []int) (used time.Duration) {
 
 func reportShapes(before string, all []shapeRow) {
 	out := &strings.Builder{}
-	_, _ = fmt.Fprintf(out, "\ncomplete payments in the three shapes; load average %s before and %s after; clients, servers and engines share the machine\n\n", before, load())
+	_, _ = fmt.Fprintf(
+		out,
+		"\ncomplete payments in the three shapes; load average %s before and %s after; clients, servers and engines share the machine\n\n",
+		before,
+		load(),
+	)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(t, "shape\tclients\tper second\tp50\tp99\tserver CPU each\tengine CPU each\tprocesses MiB\traw commits\tshare\t")
 	for _, r := range all {
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%.0f\t%.0f\t%.0f %%\t\n", r.name, r.clients, r.rate(), ms(percentile(r.whole, 0.5)), ms(percentile(r.whole, 0.99)),
-			ms(r.each(r.serverCPU)), ms(r.each(r.engineCPU)), r.rss, r.limit, 100*r.share())
+		_, _ = fmt.Fprintf(
+			t,
+			"%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%.0f\t%.0f\t%.0f %%\t\n",
+			r.name,
+			r.clients,
+			r.rate(),
+			ms(percentile(r.whole, 0.5)),
+			ms(percentile(r.whole, 0.99)),
+			ms(r.each(r.serverCPU)),
+			ms(r.each(r.engineCPU)),
+			r.rss,
+			r.limit,
+			100*r.share(),
+		)
 	}
 	_ = t.Flush()
-	_, _ = fmt.Fprintf(out, "\nraw commits: what the engine's plain driver commits a second with the same rows at %d writers, server stopped; share: %d commits a payment x payments, of that\n", rawWriters, commitsEach)
+	_, _ = fmt.Fprintf(
+		out,
+		"\nraw commits: what the engine's plain driver commits a second with the same rows at %d writers, server stopped; share: %d commits a payment x payments, of that\n",
+		rawWriters,
+		commitsEach,
+	)
 	_, _ = fmt.Fprintln(os.Stdout, out.String())
 }

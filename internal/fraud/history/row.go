@@ -142,8 +142,21 @@ func (t *Accumulator) Refunds() ([]Refund, error) {
 		if err != nil {
 			return nil, fmt.Errorf("event %s of %s: %w", e.ID, e.Object, err)
 		}
-		all = append(all, Refund{ID: r.ID, Payment: e.Object, Account: e.Account, Mode: e.Mode, Amount: amount, Status: payment.RefundStatus(r.Status), Code: r.Code,
-			CreatedAt: milli(r.CreatedAt), UpdatedAt: milli(e.CreatedAt), Seq: e.ObjectSeq})
+		all = append(
+			all,
+			Refund{
+				ID:        r.ID,
+				Payment:   e.Object,
+				Account:   e.Account,
+				Mode:      e.Mode,
+				Amount:    amount,
+				Status:    payment.RefundStatus(r.Status),
+				Code:      r.Code,
+				CreatedAt: milli(r.CreatedAt),
+				UpdatedAt: milli(e.CreatedAt),
+				Seq:       e.ObjectSeq,
+			},
+		)
 	}
 
 	return all, nil
@@ -197,10 +210,31 @@ func apply(row Row, e stream.Event) (Row, error) {
 	if t.IsRefund() {
 		return applyRefund(row, e, amount), nil
 	}
-	next := Row{ID: e.Object, Account: e.Account, Mode: e.Mode, Link: t.Link, Amount: amount, Captured: captured, Refunded: refunded, Status: t.Status,
-		CreatedAt: milli(t.CreatedAt), UpdatedAt: milli(t.UpdatedAt), AnsweredAt: row.AnsweredAt, Authorised: row.Authorised, Decline: t.Decline.Code,
-		CardBrand: t.Card.Brand, CardLast4: t.Card.Last4, PayerName: t.Payer.Name, PayerEmail: t.Payer.Email, Realm: t.Realm, Reference: t.Reference,
-		Risk: riskMillis(t.Risk), Seq: e.ObjectSeq}
+	next := Row{
+		ID:       e.Object,
+		Account:  e.Account,
+		Mode:     e.Mode,
+		Link:     t.Link,
+		Amount:   amount,
+		Captured: captured,
+		Refunded: refunded,
+		Status:   t.Status,
+		CreatedAt: milli(
+			t.CreatedAt,
+		),
+		UpdatedAt:  milli(t.UpdatedAt),
+		AnsweredAt: row.AnsweredAt,
+		Authorised: row.Authorised,
+		Decline:    t.Decline.Code,
+		CardBrand:  t.Card.Brand,
+		CardLast4:  t.Card.Last4,
+		PayerName:  t.Payer.Name,
+		PayerEmail: t.Payer.Email,
+		Realm:      t.Realm,
+		Reference:  t.Reference,
+		Risk:       riskMillis(t.Risk),
+		Seq:        e.ObjectSeq,
+	}
 
 	if next.Risk.Fingerprint == "" {
 		next.Risk.Fingerprint = t.Card.Fingerprint
@@ -262,8 +296,22 @@ func applyDispute(row Row, e stream.Event) (Row, error) {
 // audited against it. Seq is 0 if there is no event yet. It equals what Told makes of the payment's
 // events.
 func RowOf(p payment.Payment) Row {
-	row := Row{ID: p.ID, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, CreatedAt: milli(p.CreatedAt), Decline: p.DeclineCode,
-		CardBrand: p.CardBrand, CardLast4: p.CardLast4, PayerName: p.PayerName, PayerEmail: p.PayerEmail, Realm: p.Realm, Reference: p.Reference, Risk: riskMillis(p.Risk)}
+	row := Row{
+		ID:         p.ID,
+		Account:    p.Account,
+		Mode:       p.Mode,
+		Link:       p.Link,
+		Amount:     p.Amount,
+		CreatedAt:  milli(p.CreatedAt),
+		Decline:    p.DeclineCode,
+		CardBrand:  p.CardBrand,
+		CardLast4:  p.CardLast4,
+		PayerName:  p.PayerName,
+		PayerEmail: p.PayerEmail,
+		Realm:      p.Realm,
+		Reference:  p.Reference,
+		Risk:       riskMillis(p.Risk),
+	}
 	for _, d := range p.Disputes {
 		row.Disputes = append(row.Disputes, wholeMillis(d))
 	}
@@ -284,7 +332,16 @@ func RowOf(p payment.Payment) Row {
 func RefundsOf(p payment.Payment) []Refund {
 	var all []Refund
 	for _, r := range p.Refunds {
-		one := Refund{ID: r.ID, Payment: p.ID, Account: p.Account, Mode: p.Mode, Amount: money.Of(r.Minor, p.Amount.Currency), Status: r.Status, Code: r.Code, CreatedAt: milli(r.CreatedAt)}
+		one := Refund{
+			ID:        r.ID,
+			Payment:   p.ID,
+			Account:   p.Account,
+			Mode:      p.Mode,
+			Amount:    money.Of(r.Minor, p.Amount.Currency),
+			Status:    r.Status,
+			Code:      r.Code,
+			CreatedAt: milli(r.CreatedAt),
+		}
 		for _, e := range p.Log {
 			if e.Refund == r.ID && e.Event != "" {
 				one.Seq, one.UpdatedAt = e.Seq, milli(e.At)

@@ -81,11 +81,13 @@ func object(t *testing.T, s *sqlstore.Store, paid, account string, n int) {
 	}
 	due := storetest.Epoch.AddDate(0, 0, 20)
 	for _, in := range []payment.Input{
-		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1", Reason: "fraudulent", Amount: fmt.Sprintf("%d.50", 1+n), EvidenceDueAt: due}},
+		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1", Reason: "fraudulent",
+			Amount: fmt.Sprintf("%d.50", 1+n), EvidenceDueAt: due}},
 		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1", State: payment.DisputeUnderReview}},
 		{Kind: payment.Marked, Label: payment.LabelFraud, By: "usr_1"},
 		{Kind: payment.Disputed, DisputeID: "dsp_2" + paid, Dispute: payment.DisputeInput{Reference: "2", Reason: "duplicate"}},
-		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1", State: []string{payment.DisputeLost, payment.DisputeWon}[n%2]}},
+		{Kind: payment.Disputed, DisputeID: "dsp_1" + paid, Dispute: payment.DisputeInput{Reference: "1",
+			State: []string{payment.DisputeLost, payment.DisputeWon}[n%2]}},
 		{Kind: payment.Marked, Label: payment.LabelLegitimate, By: "usr_1"},
 	} {
 		in.Change, in.At, in.Actor = id.New(id.Change), storetest.Epoch.Add(25*time.Hour), "merchant"
@@ -187,7 +189,10 @@ func agrees(t *testing.T, s *sqlstore.Store, files map[string][]byte, account st
 		legs[r.Transfer] += r.Minor
 		if r.Account == account {
 			c := money.Currency(r.Currency)
-			got[c] = ledger.Balance{Available: money.Of(got[c].Available.Minor+r.AvailableMinor, c), Pending: money.Of(got[c].Pending.Minor+r.PendingMinor, c)}
+			got[c] = ledger.Balance{
+				Available: money.Of(got[c].Available.Minor+r.AvailableMinor, c),
+				Pending:   money.Of(got[c].Pending.Minor+r.PendingMinor, c),
+			}
 		}
 	}
 	for transfer, sum := range legs {
@@ -211,7 +216,9 @@ func agrees(t *testing.T, s *sqlstore.Store, files map[string][]byte, account st
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.CapturedMinor != p.CapturedMinor || refunded[r.ID] != p.RefundedMinor || r.AmountMinor != p.Amount.Minor || r.DeclineCode != p.DeclineCode || r.Label != p.Risk.Label {
+		if r.CapturedMinor != p.CapturedMinor || refunded[r.ID] != p.RefundedMinor || r.AmountMinor != p.Amount.Minor ||
+			r.DeclineCode != p.DeclineCode ||
+			r.Label != p.Risk.Label {
 			t.Errorf("%+v\nis in the store %s, captured %d, refunded %d, %s", r, p.Amount, p.CapturedMinor, p.RefundedMinor, p.DeclineCode)
 		}
 		var minor int64
@@ -239,7 +246,9 @@ func refundsAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, acco
 		for _, want := range p.Refunds {
 			r := last[want.ID]
 			delete(last, want.ID)
-			if r.Payment != p.ID || r.Status != string(want.Status) || r.AmountMinor != want.Minor || r.Currency != string(p.Amount.Currency) || r.Code != want.Code || r.CreatedAt != want.CreatedAt.UnixMicro() {
+			if r.Payment != p.ID || r.Status != string(want.Status) || r.AmountMinor != want.Minor || r.Currency != string(p.Amount.Currency) ||
+				r.Code != want.Code ||
+				r.CreatedAt != want.CreatedAt.UnixMicro() {
 				t.Errorf("%+v\nis in the store %+v", r, want)
 			}
 			if r.Status == string(payment.RefundSucceeded) {
@@ -290,8 +299,11 @@ func disputesAgree(t *testing.T, s *sqlstore.Store, files map[string][]byte, acc
 			if !want.ClosedAt.IsZero() {
 				closed = want.ClosedAt.UnixMicro()
 			}
-			if r.Payment != p.ID || r.State != want.State || r.Reason != want.Reason || r.AmountMinor != want.Minor || r.Currency != string(p.Amount.Currency) ||
-				r.Reference != want.Reference || r.EvidenceDueAt != due || r.CreatedAt != want.CreatedAt.UnixMicro() || r.ClosedAt != closed {
+			if r.Payment != p.ID || r.State != want.State || r.Reason != want.Reason || r.AmountMinor != want.Minor ||
+				r.Currency != string(p.Amount.Currency) ||
+				r.Reference != want.Reference || r.EvidenceDueAt != due ||
+				r.CreatedAt != want.CreatedAt.UnixMicro() ||
+				r.ClosedAt != closed {
 				t.Errorf("%+v\nis in the store %+v", r, want)
 			}
 			sums[p.ID] += r.AmountMinor
@@ -564,12 +576,14 @@ func until(t *testing.T, is func() bool) {
 
 // TestAddresses checks that an invalid location of a lake is refused without quoting a secret.
 func TestAddresses(t *testing.T) {
-	for _, good := range []string{"/var/lib/lake", "lake", "s3://bucket", "s3://bucket/a/b?region=eu-west-1&endpoint=http://127.0.0.1:9000&accessKey=a&secretKey=b"} {
+	for _, good := range []string{"/var/lib/lake", "lake", "s3://bucket",
+		"s3://bucket/a/b?region=eu-west-1&endpoint=http://127.0.0.1:9000&accessKey=a&secretKey=b"} {
 		if err := lake.Check(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "gs://bucket", "s3:bucket", "s3:///prefix", "s3://bucket/x?secret=hush", "s3://user:hush@bucket/x", "s3://bucket/%zzhush"} {
+	for _, bad := range []string{"", "gs://bucket", "s3:bucket", "s3:///prefix", "s3://bucket/x?secret=hush", "s3://user:hush@bucket/x",
+		"s3://bucket/%zzhush"} {
 		if err := lake.Check(bad); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v", bad, err)
 		}

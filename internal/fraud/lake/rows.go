@@ -203,7 +203,15 @@ func (g *gathered) add(events []stream.Event) error {
 // one puts the rows of one event into their tables: its transfers, and the object as the event
 // shows it.
 func (g *gathered) one(e stream.Event) error {
-	t := eventHead{Position: e.Position, EventID: e.ID, Event: e.Type, At: e.CreatedAt.UnixMicro(), Account: e.Account, Mode: e.Mode, Seq: e.ObjectSeq}
+	t := eventHead{
+		Position: e.Position,
+		EventID:  e.ID,
+		Event:    e.Type,
+		At:       e.CreatedAt.UnixMicro(),
+		Account:  e.Account,
+		Mode:     e.Mode,
+		Seq:      e.ObjectSeq,
+	}
 	day := e.CreatedAt.UTC().Format(time.DateOnly)
 	g.transfers.add(day, transferRows(t, e)...)
 
@@ -224,7 +232,19 @@ func (g *gathered) one(e stream.Event) error {
 		return err
 	case d.Object == "refund":
 		amount, err := minor(d.Amount, d.Currency)
-		g.refunds.add(day, refundRow{eventHead: t, ID: d.ID, Payment: e.Object, Status: d.Status, Currency: string(d.Currency), AmountMinor: amount, Code: d.Code, CreatedAt: d.CreatedAt.UnixMicro()})
+		g.refunds.add(
+			day,
+			refundRow{
+				eventHead:   t,
+				ID:          d.ID,
+				Payment:     e.Object,
+				Status:      d.Status,
+				Currency:    string(d.Currency),
+				AmountMinor: amount,
+				Code:        d.Code,
+				CreatedAt:   d.CreatedAt.UnixMicro(),
+			},
+		)
 		return err
 	}
 
@@ -247,8 +267,22 @@ func (g *gathered) one(e stream.Event) error {
 
 // link returns the row of a link.
 func (d data) link(t eventHead, id string) (r linkRow, err error) {
-	r = linkRow{eventHead: t, ID: id, Status: d.Status, Currency: string(d.Currency), Realm: d.Realm, Reference: d.Reference, PaymentMethod: d.PaymentMethod,
-		MaxUses: d.MaxUses, Uses: d.Uses, Capture: d.Capture, LatePolicy: d.LatePolicy, Form: d.Form, ExpiresAt: d.ExpiresAt.UnixMicro(), CreatedAt: d.CreatedAt.UnixMicro()}
+	r = linkRow{
+		eventHead:     t,
+		ID:            id,
+		Status:        d.Status,
+		Currency:      string(d.Currency),
+		Realm:         d.Realm,
+		Reference:     d.Reference,
+		PaymentMethod: d.PaymentMethod,
+		MaxUses:       d.MaxUses,
+		Uses:          d.Uses,
+		Capture:       d.Capture,
+		LatePolicy:    d.LatePolicy,
+		Form:          d.Form,
+		ExpiresAt:     d.ExpiresAt.UnixMicro(),
+		CreatedAt:     d.CreatedAt.UnixMicro(),
+	}
 	for from, to := range map[*string]**int64{d.Amount: &r.AmountMinor, d.MinAmount: &r.MinMinor, d.MaxAmount: &r.MaxMinor} {
 		if from == nil {
 			continue
@@ -272,11 +306,40 @@ func (d data) payment(t eventHead, id string) (r paymentRow, err error) {
 		}
 	}
 
-	r = paymentRow{eventHead: t, ID: id, Link: d.Link, Status: d.Status, Currency: string(d.Currency), DeclineCode: d.Decline.Code, ReviewReason: d.ReviewReason,
-		Issuer: d.Issuer, Realm: d.Realm, Reference: d.Reference, CardBrand: d.Card.Brand, CardBIN: d.Card.BIN, CardLast4: d.Card.Last4,
-		CardPrint: d.Card.Fingerprint, PayerEmail: d.Payer.Email, Action: string(risk.Action), Challenge: risk.Challenge, Why: risk.Why, Rule: risk.Rule,
-		RuleVersion: int64(risk.Version), Basis: risk.Basis, Model: risk.Model, Review: risk.Review, Label: risk.Label, LabelledAt: micros(risk.LabelledAt),
-		Address: risk.Address, Country: risk.Country, RiskJSON: string(d.Risk), CreatedAt: d.CreatedAt.UnixMicro(), UpdatedAt: d.UpdatedAt.UnixMicro()}
+	r = paymentRow{
+		eventHead:    t,
+		ID:           id,
+		Link:         d.Link,
+		Status:       d.Status,
+		Currency:     string(d.Currency),
+		DeclineCode:  d.Decline.Code,
+		ReviewReason: d.ReviewReason,
+		Issuer:       d.Issuer,
+		Realm:        d.Realm,
+		Reference:    d.Reference,
+		CardBrand:    d.Card.Brand,
+		CardBIN:      d.Card.BIN,
+		CardLast4:    d.Card.Last4,
+		CardPrint:    d.Card.Fingerprint,
+		PayerEmail:   d.Payer.Email,
+		Action:       string(risk.Action),
+		Challenge:    risk.Challenge,
+		Why:          risk.Why,
+		Rule:         risk.Rule,
+		RuleVersion: int64(
+			risk.Version,
+		),
+		Basis:      risk.Basis,
+		Model:      risk.Model,
+		Review:     risk.Review,
+		Label:      risk.Label,
+		LabelledAt: micros(risk.LabelledAt),
+		Address:    risk.Address,
+		Country:    risk.Country,
+		RiskJSON:   string(d.Risk),
+		CreatedAt:  d.CreatedAt.UnixMicro(),
+		UpdatedAt:  d.UpdatedAt.UnixMicro(),
+	}
 
 	if risk.Model != "" {
 		score := int64(risk.Score)
@@ -294,8 +357,19 @@ func (d data) payment(t eventHead, id string) (r paymentRow, err error) {
 
 // row returns the row of a dispute of a payment.
 func (d dispute) row(t eventHead, of string, c money.Currency) (disputeRow, error) {
-	r := disputeRow{eventHead: t, ID: d.ID, Payment: of, State: d.State, Reason: d.Reason, Currency: string(c), AmountMinor: d.Minor, Reference: d.Reference,
-		EvidenceDueAt: micros(d.EvidenceDueAt), CreatedAt: d.CreatedAt.UnixMicro(), ClosedAt: micros(d.ClosedAt)}
+	r := disputeRow{
+		eventHead:     t,
+		ID:            d.ID,
+		Payment:       of,
+		State:         d.State,
+		Reason:        d.Reason,
+		Currency:      string(c),
+		AmountMinor:   d.Minor,
+		Reference:     d.Reference,
+		EvidenceDueAt: micros(d.EvidenceDueAt),
+		CreatedAt:     d.CreatedAt.UnixMicro(),
+		ClosedAt:      micros(d.ClosedAt),
+	}
 	if d.Amount == "" {
 		return r, nil
 	}
@@ -309,8 +383,19 @@ func (d dispute) row(t eventHead, of string, c money.Currency) (disputeRow, erro
 func transferRows(t eventHead, e stream.Event) (rows []transferRow) {
 	for _, tr := range e.Transfers {
 		for i, leg := range tr.Entries {
-			r := transferRow{eventHead: t, Payment: e.Object, Transfer: tr.ID, Leg: int64(i), Kind: string(tr.Kind), Phase: string(tr.Phase), Resolves: tr.Resolves,
-				HeldMinor: tr.Held, Currency: string(tr.Currency), Book: leg.Account, Minor: leg.Minor}
+			r := transferRow{
+				eventHead: t,
+				Payment:   e.Object,
+				Transfer:  tr.ID,
+				Leg:       int64(i),
+				Kind:      string(tr.Kind),
+				Phase:     string(tr.Phase),
+				Resolves:  tr.Resolves,
+				HeldMinor: tr.Held,
+				Currency:  string(tr.Currency),
+				Book:      leg.Account,
+				Minor:     leg.Minor,
+			}
 			if leg.Account == ledger.Funds(e.Account) {
 				r.AvailableMinor, r.PendingMinor = tr.Effect(e.Account)
 			}

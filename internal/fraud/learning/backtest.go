@@ -29,7 +29,12 @@ const (
 )
 
 // errBacktestLong is the fault of a backtest that ran into its time limit.
-var errBacktestLong = fault.New(fault.KindConflict, "backtest_too_long", "The backtest took longer than %d seconds. Choose a shorter period.", int(backtestTime/time.Second))
+var errBacktestLong = fault.New(
+	fault.KindConflict,
+	"backtest_too_long",
+	"The backtest took longer than %d seconds. Choose a shorter period.",
+	int(backtestTime/time.Second),
+)
 
 // Backtest asks what a rule would have done.
 type Backtest struct {
@@ -190,8 +195,20 @@ func (t *tester) judge(r *history.Row) {
 		out.Mature++
 	}
 
-	t.vars.See(rule.Vars{Amount: r.Amount, Fingerprint: r.Risk.Fingerprint, BIN: r.Risk.BIN, Brand: r.CardBrand, Email: r.PayerEmail, Address: r.Risk.Address,
-		Country: r.Risk.Country, Link: r.Link, Features: &t.vector}, &score.Assessment{Score: r.Risk.Score, Basis: score.Basis(r.Risk.Basis)})
+	t.vars.See(
+		rule.Vars{
+			Amount:      r.Amount,
+			Fingerprint: r.Risk.Fingerprint,
+			BIN:         r.Risk.BIN,
+			Brand:       r.CardBrand,
+			Email:       r.PayerEmail,
+			Address:     r.Risk.Address,
+			Country:     r.Risk.Country,
+			Link:        r.Link,
+			Features:    &t.vector,
+		},
+		&score.Assessment{Score: r.Risk.Score, Basis: score.Basis(r.Risk.Basis)},
+	)
 	matched, err := t.run.Eval(&t.vars)
 	if err != nil {
 		out.Errors++

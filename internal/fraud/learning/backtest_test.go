@@ -32,8 +32,17 @@ func (p past) Replay(ctx context.Context, account, mode string, from, to time.Ti
 }
 
 func paid(n int, at time.Time, card string, minor int64) history.Row {
-	return history.Row{ID: fmt.Sprintf("pay_%d", n), Account: "acct_1", Mode: link.Test, Link: "lnk_1", Amount: money.Of(minor, "EUR"), CreatedAt: at, AnsweredAt: at.Add(time.Second),
-		Authorised: true, Risk: payment.Risk{Fingerprint: card, Action: payment.Allow}}
+	return history.Row{
+		ID:         fmt.Sprintf("pay_%d", n),
+		Account:    "acct_1",
+		Mode:       link.Test,
+		Link:       "lnk_1",
+		Amount:     money.Of(minor, "EUR"),
+		CreatedAt:  at,
+		AnsweredAt: at.Add(time.Second),
+		Authorised: true,
+		Risk:       payment.Risk{Fingerprint: card, Action: payment.Allow},
+	}
 }
 
 func declined(r history.Row) history.Row {
@@ -69,11 +78,26 @@ func TestBacktest(t *testing.T) {
 		labelled(paid(7, young, "c7", 100), payment.LabelFraud, young), // fraud that does not match
 		other,
 	}
-	got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: link.Test, From: epoch.Add(-120 * day), To: epoch, Rule: rulebook.Rule{Action: payment.Block, When: "amount >= 10"}})
+	got, err := backtester(
+		h,
+	).Backtest(
+		t.Context(),
+		Backtest{
+			Account: "acct_1",
+			Mode:    link.Test,
+			From:    epoch.Add(-120 * day),
+			To:      epoch,
+			Rule:    rulebook.Rule{Action: payment.Block, When: "amount >= 10"},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Payments != 7 || got.Matched != 6 || got.Fraud != 1 || got.Legitimate != 2 || got.Unknown != 1 || got.Declined != 1 || got.AlreadyBlocked != 1 || got.MissedFraud != 1 || got.Mature != 2 || got.Errors != 0 {
+	if got.Payments != 7 || got.Matched != 6 || got.Fraud != 1 || got.Legitimate != 2 || got.Unknown != 1 || got.Declined != 1 ||
+		got.AlreadyBlocked != 1 ||
+		got.MissedFraud != 1 ||
+		got.Mature != 2 ||
+		got.Errors != 0 {
 		t.Errorf("%+v", got)
 	}
 	if want := (BacktestMoney{FraudStopped: 2000, HonestStopped: 4000, UnknownStopped: 4000, FraudMissed: 100}); got.Money["EUR"] != want {
@@ -85,7 +109,12 @@ func TestBacktest(t *testing.T) {
 	if len(got.Examples) != 6 || got.Examples[0].CreatedAt.Before(got.Examples[5].CreatedAt) {
 		t.Errorf("examples %+v", got.Examples)
 	}
-	nothing, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_3", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}})
+	nothing, err := backtester(
+		h,
+	).Backtest(
+		t.Context(),
+		Backtest{Account: "acct_3", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}},
+	)
 	if err != nil || nothing.Payments != 0 || nothing.Precision != -1 || nothing.Recall != -1 {
 		t.Errorf("of another account: %+v, %v", nothing, err)
 	}
@@ -120,7 +149,12 @@ func TestBacktestSeesOnlyWhatWasBefore(t *testing.T) {
 		"card.disputed_30d >= 1":                            1, // the one after the label was known
 		"card.age_days < 0":                                 5, // the first of each card, and of a currency
 	} {
-		got, err := backtester(h).Backtest(t.Context(), Backtest{Account: "acct_1", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: when}})
+		got, err := backtester(
+			h,
+		).Backtest(
+			t.Context(),
+			Backtest{Account: "acct_1", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: when}},
+		)
 		if err != nil || got.Matched != want {
 			t.Errorf("%s: %d matched, want %d, %v", when, got.Matched, want, err)
 		}
@@ -132,8 +166,9 @@ func TestBacktestRefuses(t *testing.T) {
 	for code, b := range map[string]Backtest{
 		"rule_condition_invalid": {Account: "a", Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount >"}},
 		"rule_action_invalid":    {Account: "a", Mode: link.Test, Rule: rulebook.Rule{When: "amount > 1"}},
-		"range_invalid":          {Account: "a", Mode: link.Test, From: epoch, To: epoch, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}},
-		"parameter_invalid":      {Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}},
+		"range_invalid": {Account: "a", Mode: link.Test, From: epoch, To: epoch,
+			Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}},
+		"parameter_invalid": {Mode: link.Test, Rule: rulebook.Rule{Action: payment.Block, When: "amount > 1"}},
 	} {
 		if _, err := l.Backtest(t.Context(), b); fault.Code(err) != code {
 			t.Errorf("want %s, have %v", code, err)

@@ -128,8 +128,19 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 	}
 
 	f := score.Measure(tested, m.Probability)
-	return m, Info{TrainedAt: m.TrainedAt, From: m.From, To: m.To, Payments: m.Payments, Frauds: m.Frauds, AUC: f.AUCROC, AveragePrecision: f.AveragePrecision,
-		CardPrecision: f.CardPrecision100, TestedFrom: test.From, TestedTo: test.To, TestedPayments: len(tested.Rows)}, nil
+	return m, Info{
+		TrainedAt:        m.TrainedAt,
+		From:             m.From,
+		To:               m.To,
+		Payments:         m.Payments,
+		Frauds:           m.Frauds,
+		AUC:              f.AUCROC,
+		AveragePrecision: f.AveragePrecision,
+		CardPrecision:    f.CardPrecision100,
+		TestedFrom:       test.From,
+		TestedTo:         test.To,
+		TestedPayments:   len(tested.Rows),
+	}, nil
 }
 
 // Train trains a model and stores it in state trained: it decides nothing until it is promoted. A
@@ -155,7 +166,15 @@ var ErrNoModelRuns = errors.New("no model is running")
 // trained and that are old enough for a known outcome: at most days of them, up to delay before
 // now. It returns ErrNoModelRuns if no model is active, and an error if the payments have no frauds
 // or nothing else.
-func Compare(ctx context.Context, h history.Replayer, models Models, version string, now time.Time, delay time.Duration, days int) (c Comparison, err error) {
+func Compare(
+	ctx context.Context,
+	h history.Replayer,
+	models Models,
+	version string,
+	now time.Time,
+	delay time.Duration,
+	days int,
+) (c Comparison, err error) {
 	all, err := models.Models(ctx)
 	if err != nil {
 		return c, err

@@ -40,7 +40,15 @@ func TestDocument(t *testing.T) {
 		if len(cells) != 6 {
 			continue
 		}
-		name, kind, example := strings.Trim(cells[1], " `"), strings.TrimSpace(cells[2]), strings.Trim(strings.ReplaceAll(cells[4], "¦", "|"), " `")
+		name, kind, example := strings.Trim(
+			cells[1],
+			" `",
+		), strings.TrimSpace(
+			cells[2],
+		), strings.Trim(
+			strings.ReplaceAll(cells[4], "¦", "|"),
+			" `",
+		)
 		switch {
 		case kind == "int" || kind == "double" || kind == "string" || kind == "bool":
 			types[name] = kind

@@ -99,7 +99,10 @@ func unfit(operator, list string) string {
 	name := operatorNames.Replace(operator)
 	switch {
 	case operator == "@in":
-		return fmt.Sprintf("in checks whether a list contains a value, and the operands here are %s. Lists are written [\"a\", \"b\"].", strings.Join(of, " and "))
+		return fmt.Sprintf(
+			"in checks whether a list contains a value, and the operands here are %s. Lists are written [\"a\", \"b\"].",
+			strings.Join(of, " and "),
+		)
 	case (operator == "_==_" || operator == "_!=_") && strings.HasSuffix(of[0], "number") && strings.HasSuffix(of[1], "number"):
 		return fmt.Sprintf("%s requires numbers of the same kind: write the whole number with a decimal point, such as 3.0.", name)
 	case strings.Contains(operator, "_") && len(of) == 2:

@@ -13,9 +13,12 @@ import (
 func FuzzRule(f *testing.F) {
 	for _, when := range []string{
 		"card.declined_1h >= 3", "amount > 500 && payer.country in ['DE', 'AT']", `payer.email.matches("^[a-z]+@")`, "[1,2,3].exists(x, x > score)",
-		"[[1,2],[3]].all(l, l.all(x, x < 9223372036854775807))", "{'a': 1}['a'] == 1", "1 / (amount_minor - amount_minor) > 0", "((((((((((true))))))))))",
-		"'a' + 'b' == \"ab\"", "b'a' == bytes('a')", "timestamp('2020-01-01T00:00:00Z') < timestamp('2030-01-01T00:00:00Z')", "has(card.bin)", "dyn(1) == 'x'",
-		"true ? false : true", "size(payer.email) > 3u", "-9223372036854775808 < amount", "payer.email", "amount >", "\x00", "\xff", "a.b.c.d", "//", "'\\", "[",
+		"[[1,2],[3]].all(l, l.all(x, x < 9223372036854775807))", "{'a': 1}['a'] == 1", "1 / (amount_minor - amount_minor) > 0",
+		"((((((((((true))))))))))",
+		"'a' + 'b' == \"ab\"", "b'a' == bytes('a')", "timestamp('2020-01-01T00:00:00Z') < timestamp('2030-01-01T00:00:00Z')", "has(card.bin)",
+		"dyn(1) == 'x'",
+		"true ? false : true", "size(payer.email) > 3u", "-9223372036854775808 < amount", "payer.email", "amount >", "\x00", "\xff",
+		"a.b.c.d", "//", "'\\", "[",
 		"[0,1,2,3,4,5,6,7,8,9].map(x, [x,x].map(y, y*y)).size() > 1", "type(1) == int",
 	} {
 		f.Add(when, "eve@mail.example")

@@ -105,7 +105,11 @@ func Compile(when string) (*Program, error) {
 		return nil, explain(issues.Errors(), when)
 	}
 	if out := checked.OutputType(); !out.IsExactType(types.BoolType) {
-		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("A condition must be true or false, and this one is %s. Compare it with something.", typeName(out.String()))}
+		return nil, &Error{
+			Line:   1,
+			Column: 1,
+			Text:   fmt.Sprintf("A condition must be true or false, and this one is %s. Compare it with something.", typeName(out.String())),
+		}
 	}
 
 	tree := checked.NativeRep()
@@ -119,7 +123,15 @@ func Compile(when string) (*Program, error) {
 		return nil, &Error{Line: 1, Column: 1, Text: "The cost of this condition cannot be bounded."}
 	}
 	if estimate.Max > MaxCost {
-		return nil, &Error{Line: 1, Column: 1, Text: fmt.Sprintf("This condition can cost %s in the worst case; the limit is %d. Shorten its lists or nest them less.", costText(estimate.Max), MaxCost)}
+		return nil, &Error{
+			Line:   1,
+			Column: 1,
+			Text: fmt.Sprintf(
+				"This condition can cost %s in the worst case; the limit is %d. Shorten its lists or nest them less.",
+				costText(estimate.Max),
+				MaxCost,
+			),
+		}
 	}
 
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}

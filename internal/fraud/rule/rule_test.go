@@ -18,8 +18,19 @@ func attempt() *rule.Vars {
 	for i, name := range score.Names {
 		f[i] = set[name]
 	}
-	return &rule.Vars{Amount: money.Of(1999, "EUR"), Fingerprint: "fp_card_0000000001", BIN: "424242", Brand: "visa", Email: "eve@mail.example",
-		Address: "203.0.113.0/24", Country: "DE", Link: "lnk_1", Features: &f, Score: 81, Scored: true}
+	return &rule.Vars{
+		Amount:      money.Of(1999, "EUR"),
+		Fingerprint: "fp_card_0000000001",
+		BIN:         "424242",
+		Brand:       "visa",
+		Email:       "eve@mail.example",
+		Address:     "203.0.113.0/24",
+		Country:     "DE",
+		Link:        "lnk_1",
+		Features:    &f,
+		Score:       81,
+		Scored:      true,
+	}
 }
 
 func TestConditions(t *testing.T) {
@@ -139,19 +150,31 @@ func TestWrongConditions(t *testing.T) {
 			t.Errorf("%.60q: %v", c.when, err)
 			continue
 		}
-		if wrong.Line != c.line || (c.column > 0 && wrong.Column != c.column) || !strings.Contains(wrong.Text, c.says) || strings.Contains(wrong.Text, "\n") {
+		if wrong.Line != c.line || (c.column > 0 && wrong.Column != c.column) || !strings.Contains(wrong.Text, c.says) ||
+			strings.Contains(wrong.Text, "\n") {
 			t.Errorf("%.60q: line %d, column %d: %s", c.when, wrong.Line, wrong.Column, wrong.Text)
 		}
 	}
 }
 
 func TestValuesThatADecisionKeeps(t *testing.T) {
-	p, err := rule.Compile(`card.declined_1h >= 3 && (amount > 10 || payer.country == "DE") && account.amount_ratio > 2 && night && card.declined_1h < 9 && account.mean_30d > 1 && score > 1 && scored && amount_minor > 1`)
+	p, err := rule.Compile(
+		`card.declined_1h >= 3 && (amount > 10 || payer.country == "DE") && account.amount_ratio > 2 && night && card.declined_1h < 9 && account.mean_30d > 1 && score > 1 && scored && amount_minor > 1`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []rule.Value{{"card.declined_1h", "4"}, {"amount", "19.99"}, {"payer.country", "DE"}, {"account.amount_ratio", "6.12"}, {"night", "true"},
-		{"account.mean_30d", "20.5"}, {"score", "81"}, {"scored", "true"}, {"amount_minor", "1999"}}
+	want := []rule.Value{
+		{"card.declined_1h", "4"},
+		{"amount", "19.99"},
+		{"payer.country", "DE"},
+		{"account.amount_ratio", "6.12"},
+		{"night", "true"},
+		{"account.mean_30d", "20.5"},
+		{"score", "81"},
+		{"scored", "true"},
+		{"amount_minor", "1999"},
+	}
 	got := p.Values(attempt())
 	if len(got) != len(want) {
 		t.Fatalf("%v", got)
@@ -166,7 +189,8 @@ func TestValuesThatADecisionKeeps(t *testing.T) {
 // TestAConditionThatFails checks that a failing condition does not hold, returns its reason, and
 // stops nothing.
 func TestAConditionThatFails(t *testing.T) {
-	for _, when := range []string{"100 / (card.declined_1h - 4) > 1", "amount_minor * 9223372036854775807 > 1", "[1, 2][card.declined_1h] == 1"} {
+	for _, when := range []string{"100 / (card.declined_1h - 4) > 1", "amount_minor * 9223372036854775807 > 1",
+		"[1, 2][card.declined_1h] == 1"} {
 		p, err := rule.Compile(when)
 		if err != nil {
 			t.Fatalf("%s: %v", when, err)
@@ -193,7 +217,8 @@ func TestATextIsNeverLongerThanItsCost(t *testing.T) {
 
 func TestEveryVariableHasItsType(t *testing.T) {
 	for _, v := range rule.Variables() {
-		when := map[rule.Type]string{rule.Int: v.Name + " == " + v.Name, rule.Double: v.Name + " > -10.0", rule.String: v.Name + " != 'x'", rule.Bool: v.Name + " || true"}[v.Type]
+		when := map[rule.Type]string{rule.Int: v.Name + " == " + v.Name, rule.Double: v.Name + " > -10.0", rule.String: v.Name + " != 'x'",
+			rule.Bool: v.Name + " || true"}[v.Type]
 		p, err := rule.Compile(when)
 		if err != nil {
 			t.Fatalf("%s: %v", when, err)

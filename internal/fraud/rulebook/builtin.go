@@ -33,16 +33,40 @@ type builtin struct {
 var builtins = []builtin{
 	{name: "score_high", version: 1, title: "High score: ask for 3-D Secure", action: payment.Challenge, state: On,
 		when: "scored && score >= 75"},
-	{name: "card_tried_often", version: 1, title: "One card tried ten times in an hour: ask for 3-D Secure", action: payment.Challenge, state: On,
-		when: "card.attempted_1h >= 10"},
-	{name: "link_many_cards", version: 1, title: "Many cards on one link, most of them declined: ask for 3-D Secure", action: payment.Challenge, state: On,
-		when: "link.cards_1d >= 10 && link.declined_1h >= 8 && link.declined_1h * 3 > link.attempted_1h * 2"},
-	{name: "new_card_large_amount", version: 1, title: "Large amount on a card never seen: ask for 3-D Secure", action: payment.Challenge, state: Shadow,
-		when: "account.attempted_30d >= 50 && card.age_days < 0 && account.amount_ratio >= 5"},
+	{
+		name:    "card_tried_often",
+		version: 1,
+		title:   "One card tried ten times in an hour: ask for 3-D Secure",
+		action:  payment.Challenge,
+		state:   On,
+		when:    "card.attempted_1h >= 10",
+	},
+	{
+		name:    "link_many_cards",
+		version: 1,
+		title:   "Many cards on one link, most of them declined: ask for 3-D Secure",
+		action:  payment.Challenge,
+		state:   On,
+		when:    "link.cards_1d >= 10 && link.declined_1h >= 8 && link.declined_1h * 3 > link.attempted_1h * 2",
+	},
+	{
+		name:    "new_card_large_amount",
+		version: 1,
+		title:   "Large amount on a card never seen: ask for 3-D Secure",
+		action:  payment.Challenge,
+		state:   Shadow,
+		when:    "account.attempted_30d >= 50 && card.age_days < 0 && account.amount_ratio >= 5",
+	},
 	{name: "card_declines", version: 1, title: "Many declines on one card in an hour", action: payment.Block, state: On,
 		when: "card.declined_1h >= 5 && card.authorised_1h == 0"},
-	{name: "address_many_cards", version: 1, title: "Many cards from one address in a day, most of them declined", action: payment.Block, state: On,
-		when: "address.cards_1d >= 8 && address.declined_1d >= 6 && address.declined_1d * 2 > address.attempted_1d"},
+	{
+		name:    "address_many_cards",
+		version: 1,
+		title:   "Many cards from one address in a day, most of them declined",
+		action:  payment.Block,
+		state:   On,
+		when:    "address.cards_1d >= 8 && address.declined_1d >= 6 && address.declined_1d * 2 > address.attempted_1d",
+	},
 	{name: "card_disputed", version: 1, title: "The card's owner called a payment fraud in the last 30 days", action: payment.Block, state: On,
 		when: "card.disputed_30d >= 1"},
 	{name: "score_very_high", version: 1, title: "Very high score", action: payment.Block, state: Shadow,
@@ -73,7 +97,16 @@ func (b *builtin) rule(mode string) Rule {
 	if mode != link.Live {
 		state = Off
 	}
-	return Rule{ID: BuiltinID(b.name), Mode: mode, Name: b.title, Action: b.action, When: b.when, State: state, Version: b.version, Builtin: true}
+	return Rule{
+		ID:      BuiltinID(b.name),
+		Mode:    mode,
+		Name:    b.title,
+		Action:  b.action,
+		When:    b.when,
+		State:   state,
+		Version: b.version,
+		Builtin: true,
+	}
 }
 
 // switched returns the default with the state that was set.

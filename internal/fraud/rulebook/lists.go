@@ -76,7 +76,11 @@ func checkEntry(e *Entry, now time.Time) error {
 		return badKind()
 	}
 	if e.Account == "" && e.Kind == KindCard {
-		return fault.Invalid("kind", "list_kind_invalid", "kind must not be card: fingerprints differ between accounts, so an installation-wide list cannot contain cards.")
+		return fault.Invalid(
+			"kind",
+			"list_kind_invalid",
+			"kind must not be card: fingerprints differ between accounts, so an installation-wide list cannot contain cards.",
+		)
 	}
 	if e.Action != payment.Allow && e.Action != payment.Block && e.Action != payment.Hold {
 		return fault.Invalid("action", "list_action_invalid", "action must be allow, block or review.")
@@ -85,7 +89,11 @@ func checkEntry(e *Entry, now time.Time) error {
 		return fault.Invalid("note", "note_too_long", "note must be at most %d characters.", maxNoteChars)
 	}
 	if e.Note = spelling.Name(e.Note); spelling.Deceives(e.Note, "\t\r\n") {
-		return fault.Invalid("note", "invalid_characters", "note must not contain control characters or characters that change the reading direction.")
+		return fault.Invalid(
+			"note",
+			"invalid_characters",
+			"note must not contain control characters or characters that change the reading direction.",
+		)
 	}
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
 		return fault.Invalid("expiresAt", "expiry_invalid", "expiresAt must be in the future.")
@@ -114,7 +122,8 @@ func Canonical(kind Kind, v string) (value, rule string) {
 	case KindCard:
 		lower := strings.ToLower(v)
 		// The last condition: a card number is never stored.
-		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" || strings.Trim(v, "0123456789-") == "" {
+		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" ||
+			strings.Trim(v, "0123456789-") == "" {
 			return "", "value must be a card fingerprint as shown on a payment."
 		}
 		return v, ""

@@ -14,11 +14,15 @@ func TestListValuesAsTyped(t *testing.T) {
 		kind     Kind
 		in, want string
 	}{
-		{KindBIN, "4242 42", "424242"}, {KindBIN, "４２４２４２", "424242"}, {KindBIN, "4242-42\u200b", "424242"}, {KindBIN, "٤٢٤٢٤٢", "424242"}, {KindBIN, "42424", ""},
-		{KindAddress, " 203.0.113.7\u200b", "203.0.113.0/24"}, {KindAddress, "::ffff:203.0.113.7", "203.0.113.0/24"}, {KindAddress, "::ffff:203.0.113.0/120", "203.0.113.0/24"},
-		{KindAddress, "２０３.0.113.7", "203.0.113.0/24"}, {KindAddress, "[2001:DB8:0:1::1]", "2001:db8::/48"}, {KindAddress, "2001:0db8:0000::/48", "2001:db8::/48"}, {KindAddress, "203.0.113.0/16", ""},
+		{KindBIN, "4242 42", "424242"}, {KindBIN, "４２４２４２", "424242"}, {KindBIN, "4242-42\u200b", "424242"}, {KindBIN, "٤٢٤٢٤٢", "424242"},
+		{KindBIN, "42424", ""},
+		{KindAddress, " 203.0.113.7\u200b", "203.0.113.0/24"}, {KindAddress, "::ffff:203.0.113.7", "203.0.113.0/24"},
+		{KindAddress, "::ffff:203.0.113.0/120", "203.0.113.0/24"},
+		{KindAddress, "２０３.0.113.7", "203.0.113.0/24"}, {KindAddress, "[2001:DB8:0:1::1]", "2001:db8::/48"},
+		{KindAddress, "2001:0db8:0000::/48", "2001:db8::/48"}, {KindAddress, "203.0.113.0/16", ""},
 		{KindCountry, "de", "DE"}, {KindCountry, "ｄｅ ", "DE"}, {KindCountry, "deu", ""},
-		{KindEmail, "＠Example.com", "@example.com"}, {KindEmail, "a＠example.com", "a@example.com"}, {KindEmail, "@.example.com", ""}, {KindEmail, "@", ""}, {KindEmail, "a b@example.com", ""},
+		{KindEmail, "＠Example.com", "@example.com"}, {KindEmail, "a＠example.com", "a@example.com"}, {KindEmail, "@.example.com", ""},
+		{KindEmail, "@", ""}, {KindEmail, "a b@example.com", ""},
 	} {
 		if got, _ := Canonical(row.kind, row.in); got != row.want {
 			t.Errorf("%s %q is %q, want %q", row.kind, row.in, got, row.want)
@@ -36,22 +40,29 @@ func TestListValues(t *testing.T) {
 		kind    Kind
 		in, out string
 	}{
-		{KindEmail, "Eve@Mail.Example", "eve@mail.example"}, {KindEmail, "@Mail.example", "@mail.example"}, {KindEmail, "eve", ""}, {KindEmail, "eve@", ""}, {KindEmail, "a b@c", ""},
+		{KindEmail, "Eve@Mail.Example", "eve@mail.example"}, {KindEmail, "@Mail.example", "@mail.example"}, {KindEmail, "eve", ""},
+		{KindEmail, "eve@", ""}, {KindEmail, "a b@c", ""},
 		{KindBIN, "424242", "424242"}, {KindBIN, "42424", ""}, {KindBIN, "42424x", ""},
-		{KindAddress, "203.0.113.9", "203.0.113.0/24"}, {KindAddress, "203.0.113.0/24", "203.0.113.0/24"}, {KindAddress, "203.0.0.0/16", ""}, {KindAddress, "2001:db8:1:2::3", "2001:db8:1::/48"}, {KindAddress, "here", ""},
+		{KindAddress, "203.0.113.9", "203.0.113.0/24"}, {KindAddress, "203.0.113.0/24", "203.0.113.0/24"}, {KindAddress, "203.0.0.0/16", ""},
+		{KindAddress, "2001:db8:1:2::3", "2001:db8:1::/48"}, {KindAddress, "here", ""},
 		{KindCountry, "de", "DE"}, {KindCountry, "DEU", ""}, {KindCountry, "D1", ""},
-		{KindCard, "fp_card_00000000001", "fp_card_00000000001"}, {KindCard, "4242", ""}, {KindCard, "4242 4242 4242 4242", ""}, {KindCard, "4242424242424242", ""}, {KindCard, "4242-4242-4242-4242", ""},
+		{KindCard, "fp_card_00000000001", "fp_card_00000000001"}, {KindCard, "4242", ""}, {KindCard, "4242 4242 4242 4242", ""},
+		{KindCard, "4242424242424242", ""}, {KindCard, "4242-4242-4242-4242", ""},
 	} {
 		got, broken := Canonical(c.kind, c.in)
 		if got != c.out || (got == "") != (broken != "") {
 			t.Errorf("%s %q is %q (%s), want %q", c.kind, c.in, got, broken, c.out)
 		}
 	}
-	if err := checkEntry(&Entry{Kind: KindCard, Action: payment.Block, Value: "fp_card_00000000001"}, time.Time{}); fault.Code(err) != "list_kind_invalid" {
+	if err := checkEntry(&Entry{Kind: KindCard, Action: payment.Block, Value: "fp_card_00000000001"}, time.Time{}); fault.Code(
+		err,
+	) != "list_kind_invalid" {
 		t.Errorf("a card of the installation: %v", err)
 	}
 	var refused *fault.Error
-	if err := checkRule(&Rule{Name: "n", Action: payment.Block, When: "amount\n > 'x'"}); !errors.As(err, &refused) || refused.Param != "when" || refused.Detail != "Line 2, column 2: > cannot be used between a number and a text." {
+	if err := checkRule(&Rule{Name: "n", Action: payment.Block, When: "amount\n > 'x'"}); !errors.As(err, &refused) ||
+		refused.Param != "when" ||
+		refused.Detail != "Line 2, column 2: > cannot be used between a number and a text." {
 		t.Errorf("%+v", refused)
 	}
 }

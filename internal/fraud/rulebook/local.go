@@ -31,19 +31,33 @@ const (
 )
 
 // ErrRuleChanged is returned by a store if the rule has another version.
-var ErrRuleChanged = fault.New(fault.KindConflict, "changed_meanwhile", "The rule was changed by another request. Read it again, then repeat your change.")
+var ErrRuleChanged = fault.New(
+	fault.KindConflict,
+	"changed_meanwhile",
+	"The rule was changed by another request. Read it again, then repeat your change.",
+)
 
 // ErrEntryExists is returned by a store if the value is already on a list.
 var ErrEntryExists = fault.New(fault.KindConflict, "list_entry_exists", "This value is already on a list. Change or delete that entry.")
 
 // TooManyRules returns the fault of a full book.
 func TooManyRules() error {
-	return fault.New(fault.KindConflict, "rules_limit_reached", "An account can have at most %d rules per mode. Delete one that is off.", MaxRules)
+	return fault.New(
+		fault.KindConflict,
+		"rules_limit_reached",
+		"An account can have at most %d rules per mode. Delete one that is off.",
+		MaxRules,
+	)
 }
 
 // TooManyEntries returns the fault of full lists.
 func TooManyEntries() error {
-	return fault.New(fault.KindConflict, "list_limit_reached", "The lists of an account can have at most %d entries per mode. Delete one first.", MaxEntries)
+	return fault.New(
+		fault.KindConflict,
+		"list_limit_reached",
+		"The lists of an account can have at most %d entries per mode. Delete one first.",
+		MaxEntries,
+	)
 }
 
 // Config configures a rulebook.
@@ -177,7 +191,11 @@ func replacement(all []Rule, r Rule) (next Rule, expected int, err error) {
 		next.Version, next.Builtin = was.Version+1, was.Builtin
 		if was.Builtin {
 			if (r.Name != "" && r.Name != was.Name) || (r.Action != "" && r.Action != was.Action) || (r.When != "" && r.When != was.When) {
-				return Rule{}, 0, fault.New(fault.KindConflict, "rule_builtin", "A built-in rule can be turned on or off but not edited. Create your own rule from its condition.")
+				return Rule{}, 0, fault.New(
+					fault.KindConflict,
+					"rule_builtin",
+					"A built-in rule can be turned on or off but not edited. Create your own rule from its condition.",
+				)
 			}
 			next.Name, next.Action, next.When = was.Name, was.Action, was.When
 		}
@@ -245,7 +263,13 @@ func checkCost(all []Rule, next Rule) error {
 		}
 	}
 	if sum > MaxRulesCost && next.State != Off {
-		return fault.New(fault.KindConflict, "rules_too_costly", "The rules together cost up to %d per payment; the limit is %d. Turn one off or shorten it.", sum, MaxRulesCost)
+		return fault.New(
+			fault.KindConflict,
+			"rules_too_costly",
+			"The rules together cost up to %d per payment; the limit is %d. Turn one off or shorten it.",
+			sum,
+			MaxRulesCost,
+		)
 	}
 	return nil
 }
@@ -320,7 +344,13 @@ func (l *Local) PutPolicy(ctx context.Context, account, mode string, p Policy) (
 		return Policy{}, err
 	}
 	if p.ReviewFor != 0 && (p.ReviewFor < minReviewFor || p.ReviewFor > maxReviewFor) {
-		return Policy{}, fault.Invalid("reviewSeconds", "review_time_invalid", "reviewSeconds must be 0, or %d to %d seconds (an hour to seven days).", int64(minReviewFor/time.Second), int64(maxReviewFor/time.Second))
+		return Policy{}, fault.Invalid(
+			"reviewSeconds",
+			"review_time_invalid",
+			"reviewSeconds must be 0, or %d to %d seconds (an hour to seven days).",
+			int64(minReviewFor/time.Second),
+			int64(maxReviewFor/time.Second),
+		)
 	}
 	p.UpdatedAt = l.Now().UTC().Truncate(time.Microsecond)
 	if err := l.Store.PutFraudPolicy(ctx, account, mode, p); err != nil {

@@ -76,8 +76,17 @@ func parseRecord(record []string, at map[string]int) (Labelled, error) {
 	if truth != "0" && truth != "1" {
 		return Labelled{}, fmt.Errorf("fraud: %q is not 0 or 1", truth)
 	}
-	return Labelled{Attempt: Attempt{ID: strings.Clone(get("transaction")), At: when, Card: strings.Clone(get("card")), Account: strings.Clone(get("merchant")), Minor: minor},
-		Outcome: Authorised, Fraud: truth == "1"}, nil
+	return Labelled{
+		Attempt: Attempt{
+			ID:      strings.Clone(get("transaction")),
+			At:      when,
+			Card:    strings.Clone(get("card")),
+			Account: strings.Clone(get("merchant")),
+			Minor:   minor,
+		},
+		Outcome: Authorised,
+		Fraud:   truth == "1",
+	}, nil
 }
 
 // parseCents returns an amount with at most two decimals in cents.

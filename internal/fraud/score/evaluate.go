@@ -32,7 +32,10 @@ func (p Protocol) Check() error {
 	case p.Delay < 0:
 		return errors.New("delay: must not be negative")
 	case p.Test.From.Before(p.Train.To.Add(p.Delay)):
-		return fmt.Errorf("test: must not begin before the labels of the training are known, on %s", p.Train.To.Add(p.Delay).Format(time.DateOnly))
+		return fmt.Errorf(
+			"test: must not begin before the labels of the training are known, on %s",
+			p.Train.To.Add(p.Delay).Format(time.DateOnly),
+		)
 	}
 	return nil
 }

@@ -46,7 +46,15 @@ const (
 )
 
 // entityFeatureNames are the features of an entity in feature names.
-var entityFeatureNames = [perEntity]string{"age_days", "hours_since", "amount_ratio", "amount_deviation", "amount_peak", "unrest", "recent_disputes"}
+var entityFeatureNames = [perEntity]string{
+	"age_days",
+	"hours_since",
+	"amount_ratio",
+	"amount_deviation",
+	"amount_peak",
+	"unrest",
+	"recent_disputes",
+}
 
 // Features of the attempt alone.
 const (
@@ -202,7 +210,15 @@ func (e *entity) put(dst []float32, now int64, minor int64) {
 	for w := range windows {
 		t := &windows[w]
 		f := dst[w*perWindow:]
-		f[fAttempted], f[fAuthorised], f[fDeclined], f[fDisputed] = float32(t.attempted), float32(t.authorised), float32(t.declined), float32(t.disputed)
+		f[fAttempted], f[fAuthorised], f[fDeclined], f[fDisputed] = float32(
+			t.attempted,
+		), float32(
+			t.authorised,
+		), float32(
+			t.declined,
+		), float32(
+			t.disputed,
+		)
 		f[fMean], f[fDisputeRate] = unknown, unknown
 		if t.attempted > 0 {
 			f[fMean] = float32(float64(t.sum) / float64(t.attempted))

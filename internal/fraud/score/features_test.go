@@ -30,7 +30,8 @@ func TestWindowsAgainstCounting(t *testing.T) {
 			for _, w := range []struct {
 				name        string
 				span, grain time.Duration
-			}{{"1h", time.Hour, 5 * time.Minute}, {"1d", 24 * time.Hour, time.Hour}, {"7d", 7 * 24 * time.Hour, 24 * time.Hour}, {"30d", 30 * 24 * time.Hour, 24 * time.Hour}} {
+			}{{"1h", time.Hour, 5 * time.Minute}, {"1d", 24 * time.Hour, time.Hour}, {"7d", 7 * 24 * time.Hour, 24 * time.Hour},
+				{"30d", 30 * 24 * time.Hour, 24 * time.Hour}} {
 				// The count is between the windows that are one grain shorter and longer.
 				low, high := 0, 0
 				for _, o := range all[:i] {
@@ -102,7 +103,8 @@ func TestAttemptDoesNotSeeItself(t *testing.T) {
 	}
 	h.Observe(&a, score.Declined)
 	h.Features(&a, &v)
-	if feature(t, &v, "card.declined.1h") != 1 || feature(t, &v, "link.cards.1d") != 1 || feature(t, &v, "address.cards.1d") != 1 || feature(t, &v, "email.attempted.30d") != 0 {
+	if feature(t, &v, "card.declined.1h") != 1 || feature(t, &v, "link.cards.1d") != 1 || feature(t, &v, "address.cards.1d") != 1 ||
+		feature(t, &v, "email.attempted.30d") != 0 {
 		t.Fatal("an attempt was not counted, or where it has no name")
 	}
 }

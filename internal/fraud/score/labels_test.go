@@ -90,7 +90,13 @@ func TestALateLabel(t *testing.T) {
 	var v Vector
 	h.Features(&probe, &v)
 	for i, name := range Names {
-		want := map[string]float32{"card.attempted.1h": 1, "card.attempted.1d": 2, "card.disputed.1h": 0, "card.disputed.1d": 1, "card.disputed.30d": 1}
+		want := map[string]float32{
+			"card.attempted.1h": 1,
+			"card.attempted.1d": 2,
+			"card.disputed.1h":  0,
+			"card.disputed.1d":  1,
+			"card.disputed.30d": 1,
+		}
 		if n, asked := want[name]; asked && v[i] != n {
 			t.Errorf("%s is %v, want %v", name, v[i], n)
 		}

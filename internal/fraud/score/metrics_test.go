@@ -43,9 +43,19 @@ func TestCardPrecision(t *testing.T) {
 	day := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	in := []score.Scored{
 		// First day: a's best score is its second; a and b are the top two, a is bad.
-		{At: day, Card: "a", Score: 0.1, Fraud: true}, {At: day, Card: "a", Score: 0.9}, {At: day, Card: "b", Score: 0.8}, {At: day, Card: "c", Score: 0.7, Fraud: true},
+		{
+			At:    day,
+			Card:  "a",
+			Score: 0.1,
+			Fraud: true,
+		}, {At: day, Card: "a", Score: 0.9}, {At: day, Card: "b", Score: 0.8}, {At: day, Card: "c", Score: 0.7, Fraud: true},
 		// Second day: a was found and is left out, so c makes the top two.
-		{At: day.AddDate(0, 0, 1), Card: "a", Score: 0.99, Fraud: true}, {At: day.AddDate(0, 0, 1), Card: "b", Score: 0.5}, {At: day.AddDate(0, 0, 1), Card: "c", Score: 0.4, Fraud: true},
+		{
+			At:    day.AddDate(0, 0, 1),
+			Card:  "a",
+			Score: 0.99,
+			Fraud: true,
+		}, {At: day.AddDate(0, 0, 1), Card: "b", Score: 0.5}, {At: day.AddDate(0, 0, 1), Card: "c", Score: 0.4, Fraud: true},
 	}
 	if got := score.CardPrecision(in, 2); got != 0.5 {
 		t.Errorf("card precision@2 is %v, want (1/2 + 1/2) / 2", got)

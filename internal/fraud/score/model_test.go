@@ -132,7 +132,10 @@ func TestColdStart(t *testing.T) {
 	if a := none.Assess(&v); a.Basis != score.NoModel || a.Score != 0 || a.Model != "" {
 		t.Errorf("without a model: %+v", a)
 	}
-	if _, err := score.Fit(score.Set{Rows: make([]score.Vector, 1000), Fraud: make([]bool, 1000)}, score.Range{}, time.Now()); !errors.Is(err, score.ErrTooFewFrauds) {
+	if _, err := score.Fit(score.Set{Rows: make([]score.Vector, 1000), Fraud: make([]bool, 1000)}, score.Range{}, time.Now()); !errors.Is(
+		err,
+		score.ErrTooFewFrauds,
+	) {
 		t.Errorf("learning from no fraud: %v", err)
 	}
 	s := sample{cards: 300, payees: 30, days: 58, seed: 3}

@@ -45,7 +45,13 @@ func (s sample) payments() []score.Labelled {
 				}
 				at := s.start().AddDate(0, 0, day).Add(time.Duration(random.IntN(86400)) * time.Second)
 				out = append(out, score.Labelled{
-					Attempt: score.Attempt{ID: fmt.Sprint(len(out)), At: at, Card: fmt.Sprint("c", card), Account: fmt.Sprint("m", payee), Minor: int64(100 * amount)},
+					Attempt: score.Attempt{
+						ID:      fmt.Sprint(len(out)),
+						At:      at,
+						Card:    fmt.Sprint("c", card),
+						Account: fmt.Sprint("m", payee),
+						Minor:   int64(100 * amount),
+					},
 					Outcome: score.Authorised, Fraud: bad,
 				})
 			}

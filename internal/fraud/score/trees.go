@@ -149,7 +149,13 @@ func FitTrees(rows []Vector, fraud []bool, c TreesConfig) *Trees {
 	share := (positive + 1) / (float64(len(rows)) + 2)
 	m := &Trees{Base: math.Log(share / (1 - share))}
 	random := rand.New(rand.NewPCG(c.Seed, 0x7061796c696e6b))
-	gr := grower{TreesConfig: c, data: bin(rows), g: make([]float64, len(rows)), h: make([]float64, len(rows)), scratch: make([]int32, len(rows))}
+	gr := grower{
+		TreesConfig: c,
+		data:        bin(rows),
+		g:           make([]float64, len(rows)),
+		h:           make([]float64, len(rows)),
+		scratch:     make([]int32, len(rows)),
+	}
 	logits := make([]float64, len(rows))
 	for i := range logits {
 		logits[i] = m.Base

@@ -58,8 +58,20 @@ const maxNumber = 1_000_000
 // setting and lists what is possible. A later setting of the same name counts.
 func Parse(settings []string) (Policy, error) {
 	p := Default()
-	numbers := map[string]*int{"declines": &p.Declines, "cards": &p.Cards, "ratio": &p.Ratio, "spread": &p.Spread, "bin": &p.BIN, "address": &p.Address,
-		"card": &p.CardDeclines, "waiting": &p.Waiting, "crowd": &p.Crowd, "bits": &p.Bits, "proved": &p.Proved.Count, "unproved": &p.Unproved.Count}
+	numbers := map[string]*int{
+		"declines": &p.Declines,
+		"cards":    &p.Cards,
+		"ratio":    &p.Ratio,
+		"spread":   &p.Spread,
+		"bin":      &p.BIN,
+		"address":  &p.Address,
+		"card":     &p.CardDeclines,
+		"waiting":  &p.Waiting,
+		"crowd":    &p.Crowd,
+		"bits":     &p.Bits,
+		"proved":   &p.Proved.Count,
+		"unproved": &p.Unproved.Count,
+	}
 	bounds := map[string][2]int{"ratio": {1, 100}, "bits": {MinBits, MaxBits}}
 	durations := map[string]*time.Duration{"calm": &p.Calm, "window": &p.Window}
 

@@ -346,7 +346,18 @@ func TestAPaymentCountsOnce(t *testing.T) {
 	w = newWorld()
 	w.Attempt(shield.Attempt{Account: "a", Mode: "live", Link: "l", Card: "x", Payment: "now", At: w.now})
 	for i := range 100 {
-		w.Answered(shield.Attempt{Account: "a", Mode: "live", Link: "l", Card: fmt.Sprint(i), BIN: fmt.Sprint(i), Payment: fmt.Sprint("old", i), At: w.now.Add(-24 * time.Hour)}, false)
+		w.Answered(
+			shield.Attempt{
+				Account: "a",
+				Mode:    "live",
+				Link:    "l",
+				Card:    fmt.Sprint(i),
+				BIN:     fmt.Sprint(i),
+				Payment: fmt.Sprint("old", i),
+				At:      w.now.Add(-24 * time.Hour),
+			},
+			false,
+		)
 	}
 	if bits := w.Bits("a", "live", "l", "", w.now); bits != 0 {
 		t.Errorf("declines of yesterday ask for %d bits", bits)
@@ -368,10 +379,12 @@ func TestOff(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	p, err := shield.Parse([]string{"declines=20", "proved=100", "calm=30", "bits=18"})
-	if err != nil || p.Declines != 20 || p.Proved.Count != 100 || p.Calm != 30*time.Minute || p.Bits != 18 || p.Cards != shield.Default().Cards {
+	if err != nil || p.Declines != 20 || p.Proved.Count != 100 || p.Calm != 30*time.Minute || p.Bits != 18 ||
+		p.Cards != shield.Default().Cards {
 		t.Errorf("%+v %v", p, err)
 	}
-	for _, bad := range []string{"", "declines", "declines=", "declines=0", "declines=-1", "declines=x", "ratio=101", "bits=21", "bits=1", "on", "speed=3", "calm=1441"} {
+	for _, bad := range []string{"", "declines", "declines=", "declines=0", "declines=-1", "declines=x", "ratio=101", "bits=21", "bits=1",
+		"on", "speed=3", "calm=1441"} {
 		if _, err := shield.Parse([]string{bad}); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
@@ -401,7 +414,8 @@ func TestShieldHoldsItsBounds(t *testing.T) {
 				}
 			}
 			honest++
-			if o := w.try(on(fmt.Sprint("h", s), fmt.Sprintf("192.0.%d.0/24", s%250), card("424242", s%5)), s%10 != 0); o.Refuse && o.Why != shield.WhyCard {
+			if o := w.try(on(fmt.Sprint("h", s), fmt.Sprintf("192.0.%d.0/24", s%250), card("424242", s%5)), s%10 != 0); o.Refuse &&
+				o.Why != shield.WhyCard {
 				t.Fatalf("an honest payer: %+v", o)
 			}
 			w.now = w.now.Add(time.Second)

@@ -42,10 +42,20 @@ const callTimeout = 45 * time.Second
 type Transactions interface {
 	Capture(ctx context.Context, account, mode, id, amount string, t *idempotency.Ticket) (payment.Payment, error)
 	Void(ctx context.Context, account, mode, id string, t *idempotency.Ticket) (payment.Payment, error)
-	Refund(ctx context.Context, account, mode, id string, in payment.RefundInput, t *idempotency.Ticket) (payment.Payment, payment.Refund, error)
+	Refund(
+		ctx context.Context,
+		account, mode, id string,
+		in payment.RefundInput,
+		t *idempotency.Ticket,
+	) (payment.Payment, payment.Refund, error)
 	Review(ctx context.Context, account, mode, id, verdict, by string, t *idempotency.Ticket) (payment.Payment, error)
 	Mark(ctx context.Context, account, mode, id, label, by string, t *idempotency.Ticket) (payment.Payment, error)
-	Dispute(ctx context.Context, account, mode, id string, d payment.DisputeInput, t *idempotency.Ticket) (payment.Payment, payment.Dispute, error)
+	Dispute(
+		ctx context.Context,
+		account, mode, id string,
+		d payment.DisputeInput,
+		t *idempotency.Ticket,
+	) (payment.Payment, payment.Dispute, error)
 	Repair(ctx context.Context, p payment.Payment) payment.Payment
 }
 

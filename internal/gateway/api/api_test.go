@@ -84,11 +84,41 @@ func TestBadValues(t *testing.T) {
 		{"PUT /api/users", "user", method(`{}`), "parameter_missing", "paymentMethods[0].type"},
 		{"PUT /api/users", "user", method(`{"type":"card"}`), "parameter_missing", "paymentMethods[0].issuer"},
 		{"PUT /api/users", "user", method(`{"type":"card","issuer":"simulator"}`), "parameter_missing", "paymentMethods[0].currencies"},
-		{"PUT /api/users", "user", method(`{"type":"card","issuer":"simulator","currencies":["EUR",1]}`), "parameter_invalid", "paymentMethods[0].currencies[1]"},
-		{"PUT /api/users", "user", method(`{"type":"card","issuer":"simulator","currencies":[]}`), "currencies_missing", "paymentMethods[0].currencies"},
-		{"PUT /api/users", "user", method(`{"type":"card","issuer":"nobody","currencies":["EUR"]}`), "issuer_unknown", "paymentMethods[0].issuer"},
-		{"PUT /api/users", "user", method(`{"type":"card","issuer":"simulator","currencies":["EUR"],"enabled":"yes"}`), "parameter_invalid", "paymentMethods[0].enabled"},
-		{"PUT /api/users", "user", method(`{"type":"card","issuer":"simulator","currencies":["EUR"],"x":1}`), "parameter_unknown", "paymentMethods[0].x"},
+		{
+			"PUT /api/users",
+			"user",
+			method(`{"type":"card","issuer":"simulator","currencies":["EUR",1]}`),
+			"parameter_invalid",
+			"paymentMethods[0].currencies[1]",
+		},
+		{
+			"PUT /api/users",
+			"user",
+			method(`{"type":"card","issuer":"simulator","currencies":[]}`),
+			"currencies_missing",
+			"paymentMethods[0].currencies",
+		},
+		{
+			"PUT /api/users",
+			"user",
+			method(`{"type":"card","issuer":"nobody","currencies":["EUR"]}`),
+			"issuer_unknown",
+			"paymentMethods[0].issuer",
+		},
+		{
+			"PUT /api/users",
+			"user",
+			method(`{"type":"card","issuer":"simulator","currencies":["EUR"],"enabled":"yes"}`),
+			"parameter_invalid",
+			"paymentMethods[0].enabled",
+		},
+		{
+			"PUT /api/users",
+			"user",
+			method(`{"type":"card","issuer":"simulator","currencies":["EUR"],"x":1}`),
+			"parameter_unknown",
+			"paymentMethods[0].x",
+		},
 		{"POST /api/api-keys", "user", `{}`, "parameter_missing", "name"},
 		{"POST /api/api-keys", "user", `{"name":"k"}`, "parameter_missing", "mode"},
 		{"POST /api/api-keys", "user", `{"name":"k","mode":"test"}`, "parameter_missing", "scopes"},
@@ -190,7 +220,8 @@ func TestGates(t *testing.T) {
 	if a := w.do("PATCH", "/api/users", "", ""); a.status != 405 || a.header.Get("Allow") != "POST, PUT" {
 		t.Errorf("PATCH answered %d, Allow %q", a.status, a.header.Get("Allow"))
 	}
-	for _, path := range []string{"/api/links/x", "/api/links/" + id.New(id.Link), "/api/payments/" + id.New(id.Payment), "/api/payments/lnk_1"} {
+	for _, path := range []string{"/api/links/x", "/api/links/" + id.New(id.Link), "/api/payments/" + id.New(id.Payment),
+		"/api/payments/lnk_1"} {
 		w.refused(w.do("GET", path, w.key, ""), 404, "not_found", "")
 	}
 	// Another tenant's objects do not exist.
@@ -209,12 +240,28 @@ func TestIdempotency(t *testing.T) {
 	body := `{"amount":"1","currency":"EUR"}`
 	first := w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", "a")
 	again := w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", "a")
-	if string(first.body) != string(again.body) || first.header.Get("Idempotent-Replayed") != "" || again.header.Get("Idempotent-Replayed") != "true" {
+	if string(first.body) != string(again.body) || first.header.Get("Idempotent-Replayed") != "" ||
+		again.header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("replay differs:\n%s\n%s", first.body, again.body)
 	}
-	w.refused(w.do("POST", "/api/payment", w.key, `{"amount":"2","currency":"EUR"}`, "Idempotency-Key", "a"), 422, "idempotency_key_reused", "")
-	w.refused(w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", "a", "Idempotency-Key", "a"), 400, "idempotency_key_invalid", "Idempotency-Key")
-	w.refused(w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", strings.Repeat("x", 256)), 400, "idempotency_key_invalid", "Idempotency-Key")
+	w.refused(
+		w.do("POST", "/api/payment", w.key, `{"amount":"2","currency":"EUR"}`, "Idempotency-Key", "a"),
+		422,
+		"idempotency_key_reused",
+		"",
+	)
+	w.refused(
+		w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", "a", "Idempotency-Key", "a"),
+		400,
+		"idempotency_key_invalid",
+		"Idempotency-Key",
+	)
+	w.refused(
+		w.do("POST", "/api/payment", w.key, body, "Idempotency-Key", strings.Repeat("x", 256)),
+		400,
+		"idempotency_key_invalid",
+		"Idempotency-Key",
+	)
 	// An error is not kept.
 	w.refused(w.do("POST", "/api/payment", w.key, `{}`, "Idempotency-Key", "b"), 400, "parameter_missing", "amount")
 	w.ok("POST", "/api/payment", w.key, body, "Idempotency-Key", "b")
@@ -225,7 +272,21 @@ func TestIdempotency(t *testing.T) {
 		{"/api/payments/" + paid + "/refunds", w.key, `{"amount":"1.00"}`},
 		{"/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`},
 	} {
-		one, two := w.do("POST", call.path, call.as, call.body, "Idempotency-Key", "c"+call.path), w.do("POST", call.path, call.as, call.body, "Idempotency-Key", "c"+call.path)
+		one, two := w.do(
+			"POST",
+			call.path,
+			call.as,
+			call.body,
+			"Idempotency-Key",
+			"c"+call.path,
+		), w.do(
+			"POST",
+			call.path,
+			call.as,
+			call.body,
+			"Idempotency-Key",
+			"c"+call.path,
+		)
 		if one.status != http.StatusOK || string(one.body) != string(two.body) || two.header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("%s: %d\n%s\n%s", call.path, two.status, one.body, two.body)
 		}
@@ -267,12 +328,18 @@ func TestEveryAnswer(t *testing.T) {
 	w.ok("GET", "/api/users/me", w.token, "")
 	w.ok("GET", "/api/issuers", w.key, "")
 	w.ok("GET", "/api/api-keys", w.token, "")
-	if k := w.ok("GET", "/api/api-keys/"+w.keyID, w.token, ""); k["id"] != w.keyID || k["secret"] != nil || k["links"].(map[string]any)["self"] != "/api/api-keys/"+w.keyID {
+	if k := w.ok("GET", "/api/api-keys/"+w.keyID, w.token, ""); k["id"] != w.keyID || k["secret"] != nil ||
+		k["links"].(map[string]any)["self"] != "/api/api-keys/"+w.keyID {
 		t.Errorf("the key reads %v", k)
 	}
 	w.refused(w.do("GET", "/api/api-keys/"+id.New(id.Key), w.token, ""), 404, "not_found", "")
 	w.ok("POST", "/api/api-keys/"+w.keyID+"/rotate", w.token, "")
-	made := w.ok("POST", "/api/links", w.key, `{"currency":"EUR","minAmount":5,"maxAmount":500.00,"maxUses":null,"metadata":{"a":"b"},"realm":"shop"}`)
+	made := w.ok(
+		"POST",
+		"/api/links",
+		w.key,
+		`{"currency":"EUR","minAmount":5,"maxAmount":500.00,"maxUses":null,"metadata":{"a":"b"},"realm":"shop"}`,
+	)
 	w.ok("GET", "/api/links/"+made["id"].(string), w.token, "")
 	if svg := w.do("GET", "/api/links/"+made["id"].(string)+"/qr.svg", w.key, ""); !strings.HasPrefix(string(svg.body), "<svg") {
 		t.Errorf("no picture: %s", svg.body)
@@ -288,7 +355,8 @@ func TestEveryAnswer(t *testing.T) {
 	w.ok("POST", "/api/payments/"+voided.ID+"/void", w.key, "")
 	w.ok("GET", "/api/balance", w.key, "")
 	hook := w.ok("POST", "/api/webhook-endpoints", w.token, `{"url":"https://shop.example.com/hooks"}`)["id"].(string)
-	for _, path := range []string{"/api/webhook-endpoints", "/api/webhook-endpoints/" + hook, "/api/webhook-endpoints/" + hook + "/deliveries", "/api/events", "/api/events?afterSeq=1&limit=2"} {
+	for _, path := range []string{"/api/webhook-endpoints", "/api/webhook-endpoints/" + hook,
+		"/api/webhook-endpoints/" + hook + "/deliveries", "/api/events", "/api/events?afterSeq=1&limit=2"} {
 		w.ok("GET", path, w.key, "")
 	}
 	w.ok("POST", "/api/webhook-endpoints/"+hook+"/rotate", w.key, "")

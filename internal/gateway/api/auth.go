@@ -75,7 +75,11 @@ func readCredentials(r *http.Request) (credentials, error) {
 	values := r.Header.Values("Authorization")
 	switch {
 	case len(values) == 0:
-		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This call requires credentials in the Authorization header.")
+		return credentials{}, fault.New(
+			fault.KindUnauthenticated,
+			"unauthenticated",
+			"This call requires credentials in the Authorization header.",
+		)
 	case len(values) > 1:
 		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be sent exactly once.")
 	}
@@ -92,7 +96,11 @@ func readCredentials(r *http.Request) (credentials, error) {
 		}
 	}
 
-	return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The Authorization header must be Bearer with a token or secret, or Basic with a key id and its secret.")
+	return credentials{}, fault.New(
+		fault.KindUnauthenticated,
+		"unauthenticated",
+		"The Authorization header must be Bearer with a token or secret, or Basic with a key id and its secret.",
+	)
 }
 
 // bearer reads a token or a secret. If the text is the id of a key, or id and secret in
@@ -103,9 +111,18 @@ func bearer(s string) (credentials, error) {
 	case strings.HasPrefix(s, secretPrefix):
 		return credentials{secret: s}, nil
 	case isKey && both && strings.HasPrefix(secret, secretPrefix):
-		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "These are an API key's id and secret together. Send them as Basic, with the id as user name and the secret as password, or send the secret alone as Bearer.")
+		return credentials{}, fault.New(
+			fault.KindUnauthenticated,
+			"unauthenticated",
+			"These are an API key's id and secret together. Send them as Basic, with the id as user name and the secret as password, or send the secret alone as Bearer.",
+		)
 	case isKey:
-		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "This is the id of an API key, not its secret. Send the secret, which begins with %s, as Bearer.", secretPrefix)
+		return credentials{}, fault.New(
+			fault.KindUnauthenticated,
+			"unauthenticated",
+			"This is the id of an API key, not its secret. Send the secret, which begins with %s, as Bearer.",
+			secretPrefix,
+		)
 	}
 	return credentials{token: s}, nil
 }
@@ -124,7 +141,11 @@ func basic(s string) (credentials, error) {
 		return credentials{}, nil
 	}
 	if strings.HasPrefix(keyID, secretPrefix) {
-		return credentials{}, fault.New(fault.KindUnauthenticated, "unauthenticated", "The user name is an API key's secret. Send the key's id as user name and the secret as password, or send the secret alone as Bearer.")
+		return credentials{}, fault.New(
+			fault.KindUnauthenticated,
+			"unauthenticated",
+			"The user name is an API key's secret. Send the key's id as user name and the secret as password, or send the secret alone as Bearer.",
+		)
 	}
 	return credentials{key: keyID, secret: secret}, nil
 }
@@ -179,7 +200,11 @@ func (a *API) identify(rt Route, r *http.Request) (caller, error) {
 	// A secret in a web page is leaked. Refusing it shows the mistake at once, whether
 	// or not the secret is valid.
 	if fromPage(r.Header) {
-		return caller{}, fault.New(fault.KindForbidden, "browser_origin_refused", "An API key must never be used from a browser. Call from your backend.")
+		return caller{}, fault.New(
+			fault.KindForbidden,
+			"browser_origin_refused",
+			"An API key must never be used from a browser. Call from your backend.",
+		)
 	}
 
 	c, scopes, err := a.identifyKey(r.Context(), cred)

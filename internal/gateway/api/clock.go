@@ -21,8 +21,13 @@ type clockObject struct {
 // showClock renders a clock. Its time is the real time at which the clock was read, plus
 // the lead.
 func showClock(c merchant.Clock) clockObject {
-	return clockObject{Object: "test_clock", Mode: link.Test, Now: link.FormatTime(c.At.Add(c.Ahead)), AheadSeconds: int64(c.Ahead / time.Second),
-		Links: map[string]string{"self": "/api/test-clock"}}
+	return clockObject{
+		Object:       "test_clock",
+		Mode:         link.Test,
+		Now:          link.FormatTime(c.At.Add(c.Ahead)),
+		AheadSeconds: int64(c.Ahead / time.Second),
+		Links:        map[string]string{"self": "/api/test-clock"},
+	}
 }
 
 // testModeOnly returns test_mode_only for a caller in live mode, where time is real.

@@ -69,8 +69,13 @@ func errTooLarge() error {
 // checkContentType returns unsupported_media_type unless the headers declare JSON in UTF-8,
 // once, without compression.
 func checkContentType(h http.Header) error {
-	unsupported := fault.New(fault.KindUnsupported, "unsupported_media_type", "The body must be JSON in UTF-8, sent as Content-Type: application/json without a Content-Encoding.")
-	if encoding := h.Get("Content-Encoding"); len(h.Values("Content-Type")) != 1 || (encoding != "" && !strings.EqualFold(encoding, "identity")) {
+	unsupported := fault.New(
+		fault.KindUnsupported,
+		"unsupported_media_type",
+		"The body must be JSON in UTF-8, sent as Content-Type: application/json without a Content-Encoding.",
+	)
+	if encoding := h.Get("Content-Encoding"); len(h.Values("Content-Type")) != 1 ||
+		(encoding != "" && !strings.EqualFold(encoding, "identity")) {
 		return unsupported
 	}
 

@@ -170,7 +170,12 @@ func showRedelivery(r notify.Redelivery) redeliveryObject {
 	self := base + "/redeliveries/" + r.ID
 	return redeliveryObject{
 		ID: r.ID, Object: "redelivery", Endpoint: r.Endpoint, Status: string(r.State), Reason: r.Reason, Total: r.Total, Queued: r.Queued(),
-		Filter:  filterObject{Status: r.Filter.Status, EventType: r.Filter.EventType, From: optionalTime(r.Filter.From), To: optionalTime(r.Filter.To)},
+		Filter: filterObject{
+			Status:    r.Filter.Status,
+			EventType: r.Filter.EventType,
+			From:      optionalTime(r.Filter.From),
+			To:        optionalTime(r.Filter.To),
+		},
 		Pending: r.Pending, Succeeded: r.Succeeded, Failed: r.Failed, Mode: r.Mode,
 		CreatedAt: link.FormatTime(r.CreatedAt), UpdatedAt: link.FormatTime(r.UpdatedAt), EndedAt: optionalTime(r.EndedAt),
 		Links: map[string]string{"self": self, "endpoint": base, "cancel": self + "/cancel"},

@@ -26,7 +26,8 @@ func TestAnEndpointIsChanged(t *testing.T) {
 	}
 	w.refused(w.do("POST", path+"/redeliver", w.key, ""), http.StatusConflict, "endpoint_disabled", "")
 	got = w.ok("PUT", path, w.token, `{"enabled":true,"url":"https://other.example/","events":["*"]}`)
-	if got["status"] != "enabled" || got["url"] != "https://other.example/" || got["events"].([]any)[0] != "*" || got["disabledReason"] != nil {
+	if got["status"] != "enabled" || got["url"] != "https://other.example/" || got["events"].([]any)[0] != "*" ||
+		got["disabledReason"] != nil {
 		t.Errorf("%v", got)
 	}
 	w.refused(w.do("PUT", path, w.key, `{"url":"http://other.example/"}`), http.StatusBadRequest, "url_not_https", "url")
@@ -39,7 +40,8 @@ func TestATestEventIsAskedForOnce(t *testing.T) {
 	w, path := hooked(t)
 	first := w.ok("POST", path+"/test", w.key, `{"type":"payment.succeeded"}`, "Idempotency-Key", "test-1")
 	again := w.do("POST", path+"/test", w.key, `{"type":"payment.succeeded"}`, "Idempotency-Key", "test-1")
-	if again.json["id"] != first["id"] || again.header.Get("Idempotent-Replayed") != "true" || first["test"] != true || first["status"] != "pending" {
+	if again.json["id"] != first["id"] || again.header.Get("Idempotent-Replayed") != "true" || first["test"] != true ||
+		first["status"] != "pending" {
 		t.Errorf("%v, again %s", first, again.body)
 	}
 	one := w.ok("GET", path+"/deliveries/"+first["id"].(string), w.key, "")
@@ -65,14 +67,35 @@ func TestManyDeliveriesAreSentAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := notify.Delivery{ID: id.New(id.Delivery), Account: k.Account, Mode: k.Mode, Endpoint: endpoint, Event: id.New(id.Event), EventType: "payment.succeeded",
-		Attempt: 10, Status: notify.DeadLetter, HTTPStatus: 500, Answer: "<script>alert(1)</script>", Error: "http_status: no", DurationMs: 12, At: time.Now(),
-		SealedBody: []byte("x"), Request: notify.Request{URL: k.URL, Headers: []notify.Header{{Name: "webhook-id", Value: "evt_1"}}}}
+	d := notify.Delivery{
+		ID:         id.New(id.Delivery),
+		Account:    k.Account,
+		Mode:       k.Mode,
+		Endpoint:   endpoint,
+		Event:      id.New(id.Event),
+		EventType:  "payment.succeeded",
+		Attempt:    10,
+		Status:     notify.DeadLetter,
+		HTTPStatus: 500,
+		Answer:     "<script>alert(1)</script>",
+		Error:      "http_status: no",
+		DurationMs: 12,
+		At:         time.Now(),
+		SealedBody: []byte("x"),
+		Request:    notify.Request{URL: k.URL, Headers: []notify.Header{{Name: "webhook-id", Value: "evt_1"}}},
+	}
 	if err := w.store.RecordDelivery(t.Context(), d, nil); err != nil {
 		t.Fatal(err)
 	}
 	since := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
-	r := w.ok("POST", path+"/redeliver", w.key, `{"status":"parked","eventType":"payment.succeeded","from":"`+since+`"}`, "Idempotency-Key", "bulk-1")
+	r := w.ok(
+		"POST",
+		path+"/redeliver",
+		w.key,
+		`{"status":"parked","eventType":"payment.succeeded","from":"`+since+`"}`,
+		"Idempotency-Key",
+		"bulk-1",
+	)
 	if r["total"] != 1.0 || r["status"] != "running" || r["filter"].(map[string]any)["status"] != "parked" {
 		t.Errorf("%v", r)
 	}

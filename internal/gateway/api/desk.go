@@ -30,12 +30,64 @@ func deskRoutes() []Route {
 	read, write := "payments:read", "payments:write"
 	const at = "/api/payments/{id}"
 	return []Route{
-		{Method: "GET", Path: "/api/reviews", Auth: authBoth, Scope: read, Query: with(pageQuery, "state", "from", "to"), handle: (*API).listReviews},
-		{Method: "POST", Path: at + "/review", Auth: authBoth, Scope: write, body: bodyRequired, in: reviewBody{}, ids: one(id.Payment), handle: (*API).review, shape: shapePayment},
-		{Method: "POST", Path: at + "/mark", Auth: authBoth, Scope: write, body: bodyRequired, in: markBody{}, ids: one(id.Payment), handle: (*API).mark, shape: shapePayment},
-		{Method: "GET", Path: at + "/related", Auth: authBoth, Scope: read, Query: []string{"limit"}, ids: one(id.Payment), handle: (*API).related},
-		{Method: "GET", Path: "/api/disputes", Auth: authBoth, Scope: read, Query: with(pageQuery, "state", "from", "to"), handle: (*API).listDisputes},
-		{Method: "POST", Path: at + "/disputes", Auth: authBoth, Scope: write, body: bodyRequired, in: openDisputeBody{}, ids: one(id.Payment), handle: (*API).openDispute, shape: shapeDispute},
+		{
+			Method: "GET",
+			Path:   "/api/reviews",
+			Auth:   authBoth,
+			Scope:  read,
+			Query:  with(pageQuery, "state", "from", "to"),
+			handle: (*API).listReviews,
+		},
+		{
+			Method: "POST",
+			Path:   at + "/review",
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			in:     reviewBody{},
+			ids:    one(id.Payment),
+			handle: (*API).review,
+			shape:  shapePayment,
+		},
+		{
+			Method: "POST",
+			Path:   at + "/mark",
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			in:     markBody{},
+			ids:    one(id.Payment),
+			handle: (*API).mark,
+			shape:  shapePayment,
+		},
+		{
+			Method: "GET",
+			Path:   at + "/related",
+			Auth:   authBoth,
+			Scope:  read,
+			Query:  []string{"limit"},
+			ids:    one(id.Payment),
+			handle: (*API).related,
+		},
+		{
+			Method: "GET",
+			Path:   "/api/disputes",
+			Auth:   authBoth,
+			Scope:  read,
+			Query:  with(pageQuery, "state", "from", "to"),
+			handle: (*API).listDisputes,
+		},
+		{
+			Method: "POST",
+			Path:   at + "/disputes",
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			in:     openDisputeBody{},
+			ids:    one(id.Payment),
+			handle: (*API).openDispute,
+			shape:  shapeDispute,
+		},
 		{Method: "POST", Path: at + "/disputes/{dispute}", Auth: authBoth, Scope: write, body: bodyRequired, in: moveDisputeBody{},
 			ids: map[string]string{"id": id.Payment, "dispute": id.Dispute}, handle: (*API).moveDispute, shape: shapeDispute},
 	}
@@ -83,7 +135,14 @@ func (a *API) fresh(q *request, id string) (payment.Payment, error) {
 }
 
 // reviewStates are the values of the filter by state in the list of reviews.
-var reviewStates = []string{payment.ReviewOpen, history.Closed, payment.ReviewApproved, payment.ReviewDeclined, payment.ReviewRefunded, payment.ReviewLapsed}
+var reviewStates = []string{
+	payment.ReviewOpen,
+	history.Closed,
+	payment.ReviewApproved,
+	payment.ReviewDeclined,
+	payment.ReviewRefunded,
+	payment.ReviewLapsed,
+}
 
 // inState reports whether a review has one of the requested states.
 func inState(review, state string) bool {
@@ -306,7 +365,11 @@ func (a *API) openDispute(q *request) (any, error) {
 		return nil, err
 	}
 	if in.Reason.Value == "" {
-		return nil, fault.Invalid("reason", "parameter_invalid", "reason must be one of fraudulent, product_not_received, duplicate, unrecognized, other.")
+		return nil, fault.Invalid(
+			"reason",
+			"parameter_invalid",
+			"reason must be one of fraudulent, product_not_received, duplicate, unrecognized, other.",
+		)
 	}
 
 	due, err := in.due()
@@ -314,7 +377,16 @@ func (a *API) openDispute(q *request) (any, error) {
 		return nil, err
 	}
 
-	return a.dispute(q, payment.DisputeInput{Amount: string(in.Amount.Value), Reason: in.Reason.Value, Reference: in.Reference.Value, State: in.State.Value, EvidenceDueAt: due})
+	return a.dispute(
+		q,
+		payment.DisputeInput{
+			Amount:        string(in.Amount.Value),
+			Reason:        in.Reason.Value,
+			Reference:     in.Reference.Value,
+			State:         in.State.Value,
+			EvidenceDueAt: due,
+		},
+	)
 }
 
 // moveDisputeBody changes the state of a dispute or its deadline for evidence.
@@ -393,7 +465,8 @@ func (q query) desk() (deskCursor, error) {
 
 	var c deskCursor
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(s) > maxCursorBytes || json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)) != nil || c.String() != s || c == (deskCursor{}) ||
+	if err != nil || len(s) > maxCursorBytes || json.Unmarshal(raw, &c, json.RejectUnknownMembers(true)) != nil || c.String() != s ||
+		c == (deskCursor{}) ||
 		(c.After != "" && !id.Valid(id.Dispute, c.After)) {
 		return deskCursor{}, fault.Invalid("cursor", "cursor_invalid", "Invalid cursor: pass nextCursor from a previous page.")
 	}

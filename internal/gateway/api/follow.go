@@ -80,7 +80,11 @@ func (a *API) followEvents(q *request) {
 
 	leave, ok := a.enter(q.caller.scope())
 	if !ok {
-		a.fail(q.w, q.Request, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many live streams are open. Request the events as JSON instead."))
+		a.fail(
+			q.w,
+			q.Request,
+			fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many live streams are open. Request the events as JSON instead."),
+		)
 		return
 	}
 	defer leave()

@@ -98,7 +98,8 @@ func TestEventsAreStreamed(t *testing.T) {
 		t.Errorf("the last seq is %s, want %s", last, want)
 	}
 	// A reader that comes back goes on where it was, by header or by query.
-	for _, again := range []*stream{w.follow("", "Last-Event-ID", "1"), w.follow("?afterSeq=1"), w.follow("?afterSeq=7", "Last-Event-ID", "1")} {
+	for _, again := range []*stream{w.follow("", "Last-Event-ID", "1"), w.follow("?afterSeq=1"),
+		w.follow("?afterSeq=7", "Last-Event-ID", "1")} {
 		if id, _, _, ok := again.next(); !ok || id != "2" {
 			t.Errorf("goes on with %q, %v", id, ok)
 		}

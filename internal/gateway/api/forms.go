@@ -13,7 +13,16 @@ func formRoutes() []Route {
 	read, write := "forms:read", "forms:write"
 	const base = "/api/forms"
 	return []Route{
-		{Method: "POST", Path: base, Auth: authBoth, Scope: write, body: bodyRequired, in: formBody{}, handle: (*API).createForm, shape: shapeForm},
+		{
+			Method: "POST",
+			Path:   base,
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			in:     formBody{},
+			handle: (*API).createForm,
+			shape:  shapeForm,
+		},
 		{Method: "GET", Path: base, Auth: authBoth, Scope: read, Query: with(pageQuery, "archived"), handle: (*API).listForms},
 		{Method: "GET", Path: base + "/{id}", Auth: authBoth, Scope: read, ids: one(id.Form), handle: (*API).getForm},
 		{Method: "PUT", Path: base + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.Form), handle: (*API).updateForm},
@@ -113,10 +122,19 @@ func (b *formBody) check() error {
 func (b *formBody) request(q *request, payee string, methods []link.Method) link.FormRequest {
 	r := link.FormRequest{
 		Account: q.caller.account, Mode: q.caller.mode, Payee: payee, Methods: methods, Name: b.Name.Value, Amount: string(b.Amount.Value),
-		MinAmount: string(b.MinAmount.Value), MaxAmount: string(b.MaxAmount.Value), Currency: b.Currency.Value, PaymentMethod: b.PaymentMethod.Value,
-		Realm: b.Realm.Value, Description: b.Description.Value, Button: b.Button.Value, Origins: b.Origins.Value, RedirectURL: b.RedirectURL.Value,
-		Look:            link.Look{Accent: b.Look.Value.Accent.Value, AccentDark: b.Look.Value.AccentDark.Value, Corners: b.Look.Value.Corners.Value},
-		LinkLifeSeconds: optional(b.LinkLifeSeconds), Capture: b.Capture.Value, LatePolicy: b.LatePolicy.Value, Disabled: b.Disabled.Value, Ticket: q.ticket,
+		MinAmount: string(
+			b.MinAmount.Value,
+		), MaxAmount: string(b.MaxAmount.Value), Currency: b.Currency.Value, PaymentMethod: b.PaymentMethod.Value,
+		Realm: b.Realm.Value, Description: b.Description.Value, Button: b.Button.Value, Origins: b.Origins.Value,
+		RedirectURL: b.RedirectURL.Value,
+		Look: link.Look{
+			Accent:     b.Look.Value.Accent.Value,
+			AccentDark: b.Look.Value.AccentDark.Value,
+			Corners:    b.Look.Value.Corners.Value,
+		},
+		LinkLifeSeconds: optional(
+			b.LinkLifeSeconds,
+		), Capture: b.Capture.Value, LatePolicy: b.LatePolicy.Value, Disabled: b.Disabled.Value, Ticket: q.ticket,
 	}
 
 	for _, amount := range b.Amounts.Value {

@@ -11,7 +11,8 @@ func TestForms(t *testing.T) {
 	w := newWorld(t)
 	made := w.ok("POST", "/api/forms", w.key, formJSON+`}`, "Idempotency-Key", "form-1")
 	id := made["id"].(string)
-	if made["url"] != "https://pay.example/f/"+id || made["status"] != "active" || made["revision"] != 1.0 || made["linkLifeSeconds"] != 3600.0 {
+	if made["url"] != "https://pay.example/f/"+id || made["status"] != "active" || made["revision"] != 1.0 ||
+		made["linkLifeSeconds"] != 3600.0 {
 		t.Errorf("made %v", made)
 	}
 	again := w.do("POST", "/api/forms", w.key, formJSON+`}`, "Idempotency-Key", "form-1")
@@ -22,8 +23,14 @@ func TestForms(t *testing.T) {
 	if got := w.ok("GET", "/api/forms/"+id, w.token, ""); got["name"] != "Tickets" {
 		t.Errorf("a signed-in user reads %v", got)
 	}
-	changed := w.ok("PUT", "/api/forms/"+id, w.key, `{"name":"Donations","minAmount":"5","maxAmount":"500","currency":"EUR","revision":1,"look":{"accent":"#0B6E4F","corners":"soft"}}`)
-	if changed["revision"] != 2.0 || changed["minAmount"] != "5.00" || changed["amount"] != nil || changed["look"].(map[string]any)["accent"] != "#0b6e4f" {
+	changed := w.ok(
+		"PUT",
+		"/api/forms/"+id,
+		w.key,
+		`{"name":"Donations","minAmount":"5","maxAmount":"500","currency":"EUR","revision":1,"look":{"accent":"#0B6E4F","corners":"soft"}}`,
+	)
+	if changed["revision"] != 2.0 || changed["minAmount"] != "5.00" || changed["amount"] != nil ||
+		changed["look"].(map[string]any)["accent"] != "#0b6e4f" {
 		t.Errorf("changed %v", changed)
 	}
 	w.refused(w.do("PUT", "/api/forms/"+id, w.key, `{"name":"X","amount":"5","currency":"EUR","revision":1}`), 409, "changed_meanwhile", "")
@@ -52,7 +59,12 @@ func TestFormsAreRefused(t *testing.T) {
 	} {
 		w.refused(w.do("POST", "/api/forms", w.key, formJSON+c.change), 400, c.code, c.param)
 	}
-	w.refused(w.do("POST", "/api/forms", w.key, strings.Replace(formJSON, "https://shop.example", "http://shop.example", 1)+`}`), 400, "origin_invalid", "origins[0]")
+	w.refused(
+		w.do("POST", "/api/forms", w.key, strings.Replace(formJSON, "https://shop.example", "http://shop.example", 1)+`}`),
+		400,
+		"origin_invalid",
+		"origins[0]",
+	)
 	w.refused(w.do("POST", "/api/forms", w.key, `{"name":"x","currency":"EUR"}`), 400, "parameter_missing", "amount")
 	w.refused(w.do("GET", "/api/forms/frm_00000000000000000000000000", w.key, ""), 404, "not_found", "")
 	narrow := w.ok("POST", "/api/api-keys", w.token, `{"name":"links","mode":"test","scopes":["links:write"]}`)["secret"].(string)

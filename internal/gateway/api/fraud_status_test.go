@@ -74,10 +74,16 @@ func TestEveryAnswerOfFraud(t *testing.T) {
 		}
 		key := "key-" + strconv.Itoa(i)
 		first := f.ok(c.method, c.path, f.key, c.body, "Idempotency-Key", key)
-		if replayed := f.do(c.method, c.path, f.key, c.body, "Idempotency-Key", key); replayed.json["id"] != first["id"] || replayed.header.Get("Idempotent-Replayed") != "true" {
+		if replayed := f.do(c.method, c.path, f.key, c.body, "Idempotency-Key", key); replayed.json["id"] != first["id"] ||
+			replayed.header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("%s: %v, again %s", c.path, first, replayed.body)
 		}
-		f.refused(f.do(c.method, c.path, f.key, strings.Replace(c.body, "{", `{"other":1,`, 1), "Idempotency-Key", key), http.StatusUnprocessableEntity, "idempotency_key_reused", "")
+		f.refused(
+			f.do(c.method, c.path, f.key, strings.Replace(c.body, "{", `{"other":1,`, 1), "Idempotency-Key", key),
+			http.StatusUnprocessableEntity,
+			"idempotency_key_reused",
+			"",
+		)
 	}
 	f.busy(calls)
 	f.farAway(calls)
@@ -98,12 +104,18 @@ func (f *fraudWorld) gates(calls []fraudCall) {
 			continue
 		}
 		f.refused(f.do(c.method, c.path, f.key, strings.Repeat(" ", api.MaxBodyBytes+1)), http.StatusRequestEntityTooLarge, "body_too_large", "")
-		f.refused(f.do(c.method, c.path, f.key, c.body, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, "unsupported_media_type", "")
+		f.refused(
+			f.do(c.method, c.path, f.key, c.body, "Content-Type", "text/plain"),
+			http.StatusUnsupportedMediaType,
+			"unsupported_media_type",
+			"",
+		)
 		f.refused(f.do(c.method, c.path, f.key, "["), http.StatusBadRequest, "json_invalid", "")
 		f.refused(f.do(c.method, c.path, f.key, `{"colour":"red"}`), http.StatusBadRequest, "parameter_unknown", "colour")
 	}
 	// An id that is none names nothing, and the answer says what it would have named.
-	for path, noun := range map[string]string{"/api/fraud/rules/x": "rule", "/api/fraud/lists/x": "list entry", "/api/payments/x/review": "payment", "/api/payments/" + id.New(id.Payment) + "/disputes/x": "dispute"} {
+	for path, noun := range map[string]string{"/api/fraud/rules/x": "rule", "/api/fraud/lists/x": "list entry",
+		"/api/payments/x/review": "payment", "/api/payments/" + id.New(id.Payment) + "/disputes/x": "dispute"} {
 		method, body := "POST", "{}"
 		if strings.HasPrefix(path, "/api/fraud") {
 			method = "PUT"
@@ -166,8 +178,10 @@ func (f *fraudWorld) stranger() string {
 func (f *fraudWorld) busy(calls []fraudCall) {
 	f.t.Helper()
 	was := f.config
-	gate, err := limit.New(limit.Config{Policies: []limit.Policy{{Name: limit.Account, Count: 1, Per: time.Hour, Burst: 1}}, MAC: was.Guard.MAC, Now: time.Now,
-		Limited: func(string) {}, Log: was.Log})
+	gate, err := limit.New(
+		limit.Config{Policies: []limit.Policy{{Name: limit.Account, Count: 1, Per: time.Hour, Burst: 1}}, MAC: was.Guard.MAC, Now: time.Now,
+			Limited: func(string) {}, Log: was.Log},
+	)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -20,11 +20,14 @@ func TestRules(t *testing.T) {
 	made := f.ok("POST", "/api/fraud/rules", f.key, heldRule, "Idempotency-Key", "rule-1")
 	again := f.do("POST", "/api/fraud/rules", f.key, heldRule, "Idempotency-Key", "rule-1")
 	path := "/api/fraud/rules/" + made["id"].(string)
-	if again.json["id"] != made["id"] || again.header.Get("Idempotent-Replayed") != "true" || made["version"] != 1.0 || made["scope"] != "account" || made["updatedBy"] != f.keyID {
+	if again.json["id"] != made["id"] || again.header.Get("Idempotent-Replayed") != "true" || made["version"] != 1.0 ||
+		made["scope"] != "account" ||
+		made["updatedBy"] != f.keyID {
 		t.Errorf("made %v, again %s", made, again.body)
 	}
 	held, free := f.payAs("", "held@example.com"), f.payAs("", "free@example.com")
-	if r := held.Risk; held.Status != payment.Authorized || r.Review != payment.ReviewOpen || r.Rule != made["id"] || free.Status != payment.Succeeded {
+	if r := held.Risk; held.Status != payment.Authorized || r.Review != payment.ReviewOpen || r.Rule != made["id"] ||
+		free.Status != payment.Succeeded {
 		t.Errorf("held %s %+v, free %s", held.Status, held.Risk, free.Status)
 	}
 	changed := f.ok("PUT", path, f.token, `{"action":"block","version":1}`)
@@ -85,12 +88,16 @@ func TestLists(t *testing.T) {
 	f.refused(f.do("POST", "/api/fraud/lists", f.key, body), http.StatusConflict, "list_entry_exists", "")
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	changed := f.ok("PUT", path, f.token, `{"action":"review","expiresAt":"`+later+`"}`)
-	if changed["action"] != "review" || changed["note"] != nil || changed["value"] != "@bad.example" || changed["createdBy"] != f.keyID || changed["expiresAt"] == nil {
+	if changed["action"] != "review" || changed["note"] != nil || changed["value"] != "@bad.example" || changed["createdBy"] != f.keyID ||
+		changed["expiresAt"] == nil {
 		t.Errorf("changed %v", changed)
 	}
 	var two []string
 	for n := range 2 {
-		two = append(two, f.ok("POST", "/api/fraud/lists", f.key, fmt.Sprintf(`{"kind":"bin","value":"40000%d","action":"allow"}`, n))["id"].(string))
+		two = append(
+			two,
+			f.ok("POST", "/api/fraud/lists", f.key, fmt.Sprintf(`{"kind":"bin","value":"40000%d","action":"allow"}`, n))["id"].(string),
+		)
 	}
 	page := f.ok("GET", "/api/fraud/lists?limit=1&kind=bin", f.key, "")
 	next := f.ok("GET", "/api/fraud/lists?limit=1&kind=bin&cursor="+page["nextCursor"].(string), f.key, "")
@@ -121,7 +128,8 @@ func TestPolicyAndBacktests(t *testing.T) {
 		t.Errorf("the first policy %v", p)
 	}
 	f.ok("PUT", "/api/fraud/policy", f.key, `{"onTimeout":"block"}`)
-	if p := f.ok("PUT", "/api/fraud/policy", f.token, `{"reviewSeconds":3600}`); p["onTimeout"] != "block" || p["reviewSeconds"] != 3600.0 || p["updatedAt"] == nil {
+	if p := f.ok("PUT", "/api/fraud/policy", f.token, `{"reviewSeconds":3600}`); p["onTimeout"] != "block" || p["reviewSeconds"] != 3600.0 ||
+		p["updatedAt"] == nil {
 		t.Errorf("the policy %v", p)
 	}
 	if live := f.ok("GET", "/api/fraud/policy?mode=live", f.token, ""); live["onTimeout"] != "allow" || live["mode"] != "live" {
@@ -136,7 +144,8 @@ func TestPolicyAndBacktests(t *testing.T) {
 		r["money"].(map[string]any)["EUR"].(map[string]any)["fraudStopped"] != "12.50" || r["examples"].([]any)[0] != bad.ID {
 		t.Errorf("%v", r)
 	}
-	if none := f.ok("POST", "/api/fraud/backtests", f.token, `{"when":"amount > 1000"}`); none["precision"] != nil || none["recall"] != 0.0 || none["missedFraud"] != 1.0 {
+	if none := f.ok("POST", "/api/fraud/backtests", f.token, `{"when":"amount > 1000"}`); none["precision"] != nil || none["recall"] != 0.0 ||
+		none["missedFraud"] != 1.0 {
 		t.Errorf("%v", none)
 	}
 }
@@ -167,7 +176,12 @@ func TestReviews(t *testing.T) {
 	verdict(0, "approve", "succeeded", "approved")
 	verdict(1, "decline", "canceled", "declined")
 	verdict(2, "refund", "canceled", "refunded")
-	f.refused(f.do("POST", "/api/payments/"+held[1]+"/review", f.key, `{"verdict":"approve"}`), http.StatusConflict, "payment_not_in_review", "")
+	f.refused(
+		f.do("POST", "/api/payments/"+held[1]+"/review", f.key, `{"verdict":"approve"}`),
+		http.StatusConflict,
+		"payment_not_in_review",
+		"",
+	)
 	refunded := f.ok("POST", "/api/payments/"+free+"/review", f.token, `{"verdict":"refund"}`)
 	if refunded["status"] != "refunded" || refunded["risk"].(map[string]any)["label"] != "fraud" {
 		t.Errorf("%v", refunded)
@@ -187,7 +201,8 @@ func TestReviews(t *testing.T) {
 		t.Errorf("marked %v, then %v", marked, unmarked)
 	}
 	related := f.ok("GET", "/api/payments/"+free+"/related?limit=2", f.key, "")["data"].([]any)
-	if len(related) != 2 || related[0].(map[string]any)["shared"].([]any)[0] != "card" || related[0].(map[string]any)["payment"].(map[string]any)["id"] != held[2] {
+	if len(related) != 2 || related[0].(map[string]any)["shared"].([]any)[0] != "card" ||
+		related[0].(map[string]any)["payment"].(map[string]any)["id"] != held[2] {
 		t.Errorf("related %v", related)
 	}
 }
@@ -199,11 +214,13 @@ func TestDisputes(t *testing.T) {
 	path, body := "/api/payments/"+p+"/disputes", `{"reason":"fraudulent","amount":"2.50","reference":"CB-1","evidenceDueAt":"2030-01-02T03:04:05Z"}`
 	made := f.ok("POST", path, f.key, body, "Idempotency-Key", "dispute-1")
 	again := f.do("POST", path, f.key, body, "Idempotency-Key", "dispute-1")
-	if again.header.Get("Idempotent-Replayed") != "true" || made["amount"] != "2.50" || made["state"] != "needs_response" || made["payment"] != p {
+	if again.header.Get("Idempotent-Replayed") != "true" || made["amount"] != "2.50" || made["state"] != "needs_response" ||
+		made["payment"] != p {
 		t.Errorf("made %v, again %s", made, again.body)
 	}
 	self := path + "/" + made["id"].(string)
-	if same := f.ok("POST", path, f.token, `{"reason":"fraudulent","reference":"CB-1","state":"under_review"}`); same["id"] != made["id"] || same["state"] != "under_review" {
+	if same := f.ok("POST", path, f.token, `{"reason":"fraudulent","reference":"CB-1","state":"under_review"}`); same["id"] != made["id"] ||
+		same["state"] != "under_review" {
 		t.Errorf("the same reference: %v", same)
 	}
 	f.refused(f.do("POST", self, f.key, `{"state":"needs_response"}`), http.StatusConflict, "dispute_state_conflict", "")
@@ -214,7 +231,12 @@ func TestDisputes(t *testing.T) {
 	f.refused(f.do("POST", path+"/"+id.New(id.Dispute), f.key, `{"state":"won"}`), http.StatusNotFound, "not_found", "")
 	second := f.ok("POST", path, f.key, `{"reason":"other"}`)["id"]
 	third := f.ok("POST", path, f.key, `{"reason":"duplicate"}`)["id"]
-	f.refused(f.do("POST", "/api/payments/"+f.pay(`,"capture":"manual"`).ID+"/disputes", f.key, `{"reason":"other"}`), http.StatusConflict, "payment_not_disputable", "")
+	f.refused(
+		f.do("POST", "/api/payments/"+f.pay(`,"capture":"manual"`).ID+"/disputes", f.key, `{"reason":"other"}`),
+		http.StatusConflict,
+		"payment_not_disputable",
+		"",
+	)
 	newest := f.ok("POST", "/api/payments/"+f.pay("").ID+"/disputes", f.key, `{"reason":"other"}`)["id"]
 	f.analysed()
 	var seen []any

@@ -33,7 +33,8 @@ func newFraudWorld(t *testing.T) *fraudWorld {
 	log, now := slog.New(slog.DiscardHandler), time.Now
 	f.world = newWorldWith(t, func(store *sqlstore.Store, dir string) fraud.Services {
 		var err error
-		if f.analytics, err = projection.OpenAnalytics(t.Context(), store.Feed, store.Pages(), filepath.Join(dir, "analytics.db"), log); err != nil {
+		if f.analytics, err = projection.OpenAnalytics(t.Context(), store.Feed, store.Pages(), filepath.Join(dir, "analytics.db"),
+			log); err != nil {
 			t.Fatal(err)
 		}
 		f.follow(t)

@@ -27,8 +27,18 @@ type entryObject struct {
 
 // showEntry renders an entry.
 func showEntry(e rulebook.Entry) entryObject {
-	return entryObject{ID: e.ID, Object: "fraud_list_entry", Kind: string(e.Kind), Action: string(e.Action), Value: e.Value, Note: e.Note, Mode: e.Mode,
-		ExpiresAt: timeOrNone(e.ExpiresAt), CreatedAt: link.FormatTime(e.CreatedAt), CreatedBy: e.CreatedBy}
+	return entryObject{
+		ID:        e.ID,
+		Object:    "fraud_list_entry",
+		Kind:      string(e.Kind),
+		Action:    string(e.Action),
+		Value:     e.Value,
+		Note:      e.Note,
+		Mode:      e.Mode,
+		ExpiresAt: timeOrNone(e.ExpiresAt),
+		CreatedAt: link.FormatTime(e.CreatedAt),
+		CreatedBy: e.CreatedBy,
+	}
 }
 
 // updateEntryBody is what a change of an entry replaces.
@@ -173,7 +183,13 @@ type policyObject struct {
 
 // showPolicy renders a policy.
 func showPolicy(p rulebook.Policy, mode string) policyObject {
-	o := policyObject{Object: "fraud_policy", OnTimeout: timeoutBlock, ReviewSeconds: int64(p.ReviewFor / time.Second), Mode: mode, UpdatedAt: timeOrNone(p.UpdatedAt)}
+	o := policyObject{
+		Object:        "fraud_policy",
+		OnTimeout:     timeoutBlock,
+		ReviewSeconds: int64(p.ReviewFor / time.Second),
+		Mode:          mode,
+		UpdatedAt:     timeOrNone(p.UpdatedAt),
+	}
 	if p.FailOpen {
 		o.OnTimeout = timeoutAllow
 	}
@@ -227,7 +243,12 @@ func (a *API) putPolicy(q *request) (any, error) {
 	if in.ReviewSeconds.Set {
 		const most = 7 * 24 * 60 * 60 // above this the multiplication below could overflow
 		if in.ReviewSeconds.Value < 0 || in.ReviewSeconds.Value > most {
-			return nil, fault.Invalid("reviewSeconds", "review_time_invalid", "reviewSeconds must be 0, or 3600 to %d seconds (an hour to seven days).", most)
+			return nil, fault.Invalid(
+				"reviewSeconds",
+				"review_time_invalid",
+				"reviewSeconds must be 0, or 3600 to %d seconds (an hour to seven days).",
+				most,
+			)
 		}
 		p.ReviewFor = time.Duration(in.ReviewSeconds.Value) * time.Second
 	}

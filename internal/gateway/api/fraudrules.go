@@ -18,18 +18,60 @@ func fraudRuleRoutes() []Route {
 	const rules, lists = "/api/fraud/rules", "/api/fraud/lists"
 	return []Route{
 		{Method: "GET", Path: rules, Auth: authBoth, Scope: read, handle: (*API).listRules},
-		{Method: "POST", Path: rules, Auth: authBoth, Scope: write, body: bodyRequired, in: ruleBody{}, handle: (*API).createRule, shape: shapeFraudRule},
+		{
+			Method: "POST",
+			Path:   rules,
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			in:     ruleBody{},
+			handle: (*API).createRule,
+			shape:  shapeFraudRule,
+		},
 		{Method: "GET", Path: rules + "/{id}", Auth: authBoth, Scope: read, ids: one(id.FraudRule), handle: (*API).getRule},
-		{Method: "PUT", Path: rules + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.FraudRule), handle: (*API).updateRule},
+		{
+			Method: "PUT",
+			Path:   rules + "/{id}",
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			ids:    one(id.FraudRule),
+			handle: (*API).updateRule,
+		},
 		{Method: "DELETE", Path: rules + "/{id}", Auth: authBoth, Scope: write, ids: one(id.FraudRule), handle: (*API).deleteRule},
 		{Method: "GET", Path: rules + "/{id}/versions", Auth: authBoth, Scope: read, ids: one(id.FraudRule), handle: (*API).listRuleVersions},
 		{Method: "GET", Path: lists, Auth: authBoth, Scope: read, Query: with(pageQuery, "kind"), handle: (*API).listEntries},
-		{Method: "POST", Path: lists, Auth: authBoth, Scope: write, body: bodyRequired, in: entryBody{}, handle: (*API).createEntry, shape: shapeListEntry},
-		{Method: "PUT", Path: lists + "/{id}", Auth: authBoth, Scope: write, body: bodyRequired, ids: one(id.FraudEntry), handle: (*API).updateEntry},
+		{
+			Method: "POST",
+			Path:   lists,
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			in:     entryBody{},
+			handle: (*API).createEntry,
+			shape:  shapeListEntry,
+		},
+		{
+			Method: "PUT",
+			Path:   lists + "/{id}",
+			Auth:   authBoth,
+			Scope:  write,
+			body:   bodyRequired,
+			ids:    one(id.FraudEntry),
+			handle: (*API).updateEntry,
+		},
 		{Method: "DELETE", Path: lists + "/{id}", Auth: authBoth, Scope: write, ids: one(id.FraudEntry), handle: (*API).deleteEntry},
 		{Method: "GET", Path: "/api/fraud/policy", Auth: authBoth, Scope: read, handle: (*API).getPolicy},
 		{Method: "PUT", Path: "/api/fraud/policy", Auth: authBoth, Scope: write, body: bodyRequired, handle: (*API).putPolicy},
-		{Method: "POST", Path: "/api/fraud/backtests", Auth: authBoth, Scope: read, body: bodyRequired, in: backtestBody{}, handle: (*API).backtest},
+		{
+			Method: "POST",
+			Path:   "/api/fraud/backtests",
+			Auth:   authBoth,
+			Scope:  read,
+			body:   bodyRequired,
+			in:     backtestBody{},
+			handle: (*API).backtest,
+		},
 	}
 }
 
@@ -142,7 +184,10 @@ func (a *API) createRule(q *request) (any, error) {
 	if err := in.state(); err != nil {
 		return nil, err
 	}
-	return a.putRule(q, rulebook.Rule{Name: in.Name.Value, Action: payment.Action(in.Action.Value), When: in.When.Value, State: in.State.Value})
+	return a.putRule(
+		q,
+		rulebook.Rule{Name: in.Name.Value, Action: payment.Action(in.Action.Value), When: in.When.Value, State: in.State.Value},
+	)
 }
 
 // putRule stores a rule of the caller's account and answers with it. For a known id the
@@ -293,9 +338,25 @@ type backtestAmount struct {
 
 // showBacktest renders a result. A negative precision or recall means that there is none.
 func showBacktest(r learning.BacktestResult) backtestObject {
-	o := backtestObject{Object: "fraud_backtest", Payments: r.Payments, Matched: r.Matched, Fraud: r.Fraud, Legitimate: r.Legitimate, Unknown: r.Unknown,
-		Declined: r.Declined, AlreadyBlocked: r.AlreadyBlocked, MissedFraud: r.MissedFraud, Errors: r.Errors, Mature: r.Mature,
-		MatureAfterDays: int64(r.MatureAfter / (24 * time.Hour)), Money: map[string]backtestAmount{}, Examples: []string{}, TookMilliseconds: r.Took.Milliseconds()}
+	o := backtestObject{
+		Object:         "fraud_backtest",
+		Payments:       r.Payments,
+		Matched:        r.Matched,
+		Fraud:          r.Fraud,
+		Legitimate:     r.Legitimate,
+		Unknown:        r.Unknown,
+		Declined:       r.Declined,
+		AlreadyBlocked: r.AlreadyBlocked,
+		MissedFraud:    r.MissedFraud,
+		Errors:         r.Errors,
+		Mature:         r.Mature,
+		MatureAfterDays: int64(
+			r.MatureAfter / (24 * time.Hour),
+		),
+		Money:            map[string]backtestAmount{},
+		Examples:         []string{},
+		TookMilliseconds: r.Took.Milliseconds(),
+	}
 	if r.Precision >= 0 {
 		o.Precision = &r.Precision
 	}
@@ -304,7 +365,12 @@ func showBacktest(r learning.BacktestResult) backtestObject {
 	}
 	for currency, m := range r.Money {
 		amount := func(minor int64) string { return money.Of(minor, currency).Decimal() }
-		o.Money[string(currency)] = backtestAmount{amount(m.FraudStopped), amount(m.HonestStopped), amount(m.UnknownStopped), amount(m.FraudMissed)}
+		o.Money[string(currency)] = backtestAmount{
+			amount(m.FraudStopped),
+			amount(m.HonestStopped),
+			amount(m.UnknownStopped),
+			amount(m.FraudMissed),
+		}
 	}
 	for _, e := range r.Examples {
 		o.Examples = append(o.Examples, e.ID)

@@ -150,8 +150,15 @@ func refundAsked(q *request) (payment.RefundInput, error) {
 	if err := checkAmount("amount", in.Amount); err != nil {
 		return payment.RefundInput{}, err
 	}
-	return payment.RefundInput{Amount: string(in.Amount.Value), Refundable: string(in.RefundableAmount.Value), AllowDisputed: in.AllowDisputed.Value,
-		By: q.caller.by()}, checkAmount("refundableAmount", in.RefundableAmount)
+	return payment.RefundInput{
+			Amount:        string(in.Amount.Value),
+			Refundable:    string(in.RefundableAmount.Value),
+			AllowDisputed: in.AllowDisputed.Value,
+			By:            q.caller.by(),
+		}, checkAmount(
+			"refundableAmount",
+			in.RefundableAmount,
+		)
 }
 
 // amount returns the amount of a capture. Without one the service captures all that is

@@ -190,7 +190,12 @@ func (q query) time(name string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fault.Invalid(name, "parameter_invalid", "%s must be an RFC 3339 time such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01.", name)
+	return time.Time{}, fault.Invalid(
+		name,
+		"parameter_invalid",
+		"%s must be an RFC 3339 time such as 2026-03-01T12:00:00Z, or a date such as 2026-03-01.",
+		name,
+	)
 }
 
 // cursor names the last item of a page. It is opaque to callers and contains no secret.

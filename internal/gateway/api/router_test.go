@@ -9,7 +9,8 @@ import (
 
 // elsewhere are the documented calls that other packages answer.
 var elsewhere = map[string]bool{
-	"GET /l/{token}": true, "POST /l/{token}/payments": true, "GET /l/{token}/status": true, "POST /l/{token}/status": true, "GET /l/{token}/challenge": true, "GET /verify": true,
+	"GET /l/{token}": true, "POST /l/{token}/payments": true, "GET /l/{token}/status": true, "POST /l/{token}/status": true,
+	"GET /l/{token}/challenge": true, "GET /verify": true,
 	"GET /f/{form}": true, "POST /f/{form}": true, "GET /embed.js": true,
 	"GET /problems": true, "GET /problems/{code}": true, "GET /healthz": true, "GET /readyz": true,
 }

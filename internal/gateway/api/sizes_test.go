@@ -18,8 +18,10 @@ func TestLargestLinkIsTaken(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for name, from := range storetest.Alphabets {
 		request := storetest.LargestRequest(r, "", from)
-		raw, err := json.Marshal(map[string]any{"amount": request.Amount, "currency": request.Currency, "realm": request.Realm, "description": request.Description,
-			"reference": request.Reference, "metadata": request.Metadata, "redirectUrl": request.RedirectURL})
+		raw, err := json.Marshal(
+			map[string]any{"amount": request.Amount, "currency": request.Currency, "realm": request.Realm, "description": request.Description,
+				"reference": request.Reference, "metadata": request.Metadata, "redirectUrl": request.RedirectURL},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -115,7 +115,8 @@ func TestSmallSpellings(t *testing.T) {
 	}
 	check := w.check
 	w.check = nil
-	for _, authorization := range []string{"Bearer " + w.key, "bearer " + w.key, "BEARER   " + w.key + " ", "Bearer\t" + w.key, basic(w.keyID, w.key), "basic  " + strings.TrimPrefix(basic(w.keyID, w.key), "Basic "),
+	for _, authorization := range []string{"Bearer " + w.key, "bearer " + w.key, "BEARER   " + w.key + " ", "Bearer\t" + w.key,
+		basic(w.keyID, w.key), "basic  " + strings.TrimPrefix(basic(w.keyID, w.key), "Basic "),
 		strings.TrimRight(basic(w.keyID, w.key), "=")} {
 		if a := w.do("GET", "/api/payments", "", "", "Authorization", authorization); a.status != 200 {
 			t.Errorf("Authorization: %q answered %d: %s", authorization, a.status, a.body)
@@ -123,7 +124,9 @@ func TestSmallSpellings(t *testing.T) {
 	}
 	w.check = check
 	for authorization, word := range map[string]string{
-		"Bearer " + w.keyID + ":" + w.key: "as Basic", "Bearer " + w.keyID: "not its secret", basic(w.key, ""): "user name is an API key's secret", "Bearer": "must be Bearer", "Basic !": "must be Bearer", "Token x": "must be Bearer",
+		"Bearer " + w.keyID + ":" + w.key: "as Basic", "Bearer " + w.keyID: "not its secret",
+		basic(w.key, ""): "user name is an API key's secret", "Bearer": "must be Bearer", "Basic !": "must be Bearer",
+		"Token x": "must be Bearer",
 	} {
 		a := w.do("GET", "/api/payments", "", "", "Authorization", authorization)
 		if detail, _ := a.json["detail"].(string); a.status != 401 || a.json["code"] != "unauthenticated" || !strings.Contains(detail, word) {
@@ -138,10 +141,20 @@ func TestSmallSpellings(t *testing.T) {
 		t.Errorf("no word of %%2B: %s", a.body)
 	}
 	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
-	w.ok("POST", "/api/payment", w.key, `{"amount":"1","currency":"EUR","expiresAt":"`+strings.ToLower(later)+`","date":"`+strings.ToLower(later)+`"}`)
+	w.ok(
+		"POST",
+		"/api/payment",
+		w.key,
+		`{"amount":"1","currency":"EUR","expiresAt":"`+strings.ToLower(later)+`","date":"`+strings.ToLower(later)+`"}`,
+	)
 	w.ok("POST", "/api/api-keys", w.token, `{"name":"k","mode":"test","scopes":["links:read"],"expiresAt":"`+strings.ToLower(later)+`"}`)
 	for _, login := range []string{"maria ", " maria@example.com", "\tmaria\n"} {
-		w.ok("POST", "/api/sessions", "", `{"login":"`+strings.NewReplacer("\t", `\t`, "\n", `\n`).Replace(login)+`","password":"correct horse battery"}`)
+		w.ok(
+			"POST",
+			"/api/sessions",
+			"",
+			`{"login":"`+strings.NewReplacer("\t", `\t`, "\n", `\n`).Replace(login)+`","password":"correct horse battery"}`,
+		)
 	}
 	p := w.pay("")
 	w.refused(w.do("POST", "/api/payments/"+p.ID+"/refunds", w.key, `{"amount":"1.005"}`), 400, "amount_too_many_decimals", "amount")
@@ -153,7 +166,8 @@ func TestSmallSpellings(t *testing.T) {
 			t.Errorf("Content-Type: %s answered %d: %s", kind, a.status, a.body)
 		}
 	}
-	for _, kind := range []string{"application/json; charset=iso-8859-1", "text/json", "application/x-www-form-urlencoded", "application/xml"} {
+	for _, kind := range []string{"application/json; charset=iso-8859-1", "text/json", "application/x-www-form-urlencoded",
+		"application/xml"} {
 		w.refused(w.do("POST", "/api/payment", w.key, body, "Content-Type", kind), 415, "unsupported_media_type", "")
 	}
 	w.ok("POST", "/api/payment", w.key, body, "Content-Encoding", "identity")

@@ -45,7 +45,11 @@ func showUser(u merchant.User, a merchant.Account) userObject {
 	methods := a.Methods
 	o := userObject{
 		ID: u.ID, Object: "user", Username: u.Username, Email: u.Email, Date: link.FormatTime(u.Date), Account: u.Account,
-		PaymentMethods: make([]methodObject, 0, len(methods)), TimeZone: cmp.Or(a.TimeZone, calendar.UTC), CreatedAt: link.FormatTime(u.CreatedAt),
+		PaymentMethods: make(
+			[]methodObject,
+			0,
+			len(methods),
+		), TimeZone: cmp.Or(a.TimeZone, calendar.UTC), CreatedAt: link.FormatTime(u.CreatedAt),
 		Links: map[string]string{
 			"self": "/api/users/me", "account": "/api/users/me", "sessions": "/api/sessions", "apiKeys": "/api/api-keys",
 			"issuers": "/api/issuers", "links": "/api/links", "payments": "/api/payments", "balance": "/api/balance",
@@ -174,7 +178,8 @@ func (a *API) signUp(q *request) (any, error) {
 		}
 	}
 
-	if err := errors.Join(notEmpty("date", text(in.Date)), notEmpty("invitation", in.Invitation), notEmpty("timeZone", in.TimeZone)); err != nil {
+	if err := errors.Join(notEmpty("date", text(in.Date)), notEmpty("invitation", in.Invitation),
+		notEmpty("timeZone", in.TimeZone)); err != nil {
 		return nil, err
 	}
 
@@ -316,8 +321,12 @@ func (a *API) signIn(q *request) (any, error) {
 		return nil, fault.Invalid("otp", "too_long", "otp must be at most %d bytes.", maxOTPBytes)
 	}
 
-	s, err := a.Merchants.SignIn(q.Context(), merchant.SignInRequest{Login: strings.TrimSpace(in.Login.Value), Password: in.Password.Value, OTP: in.OTP.Value,
-		Client: merchant.Client{Agent: q.UserAgent(), Address: remote(q.Request)}}, q.ticket)
+	s, err := a.Merchants.SignIn(
+		q.Context(),
+		merchant.SignInRequest{Login: strings.TrimSpace(in.Login.Value), Password: in.Password.Value, OTP: in.OTP.Value,
+			Client: merchant.Client{Agent: q.UserAgent(), Address: remote(q.Request)}},
+		q.ticket,
+	)
 	if err != nil {
 		return nil, err
 	}

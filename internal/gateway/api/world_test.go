@@ -79,8 +79,10 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Service
 	links := link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
 	connectors := []issuer.Connector{sim}
 	services := open(store, dir)
-	coord := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Ring: ring, Now: now, Log: log,
-		Fraud: services.Assessor, FraudBudget: time.Minute})
+	coord := coordinator.New(
+		coordinator.Config{Payments: store, Links: store, Connectors: connectors, LinkURL: links.URL, Ring: ring, Now: now, Log: log,
+			Fraud: services.Assessor, FraudBudget: time.Minute},
+	)
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	merchants := merchant.New(merchant.Config{
 		Users: store, Keys: store, Sessions: store, Clocks: store, Access: store, Ring: ring, PublicURL: public, Now: now,
@@ -92,8 +94,9 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Service
 	}})
 	records, drain := &holding{Store: store}, make(chan struct{})
 	config := api.Config{
-		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Fraud: services, Connectors: known,
-		Records: api.Records{Users: records, Links: records, Transactions: records, Webhooks: records, Fraud: records},
+		Merchants: merchants, Links: links, Forms: links, Payments: store, Transactions: coord, Webhooks: hooks, Fraud: services,
+		Connectors: known,
+		Records:    api.Records{Users: records, Links: records, Transactions: records, Webhooks: records, Fraud: records},
 		Guard: answers.NewGuard(answers.GuardConfig{
 			Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
@@ -101,11 +104,25 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Service
 			Now:    now, Log: log}),
 		JWKS: ring.JWKS, PublicURL: public, Now: now, Log: log, Drain: drain,
 	}
-	w := &world{t: t, store: store, links: links, coord: coord, records: records, drain: drain, check: apitest.Validator(t), answered: map[string]map[int]bool{}}
+	w := &world{
+		t:        t,
+		store:    store,
+		links:    links,
+		coord:    coord,
+		records:  records,
+		drain:    drain,
+		check:    apitest.Validator(t),
+		answered: map[string]map[int]bool{},
+	}
 	w.serve(config)
 	w.ok("POST", "/api/users", "", `{"username":"maria","email":"maria@example.com","password":"correct horse battery"}`)
 	w.token = w.ok("POST", "/api/sessions", "", `{"login":"maria","password":"correct horse battery"}`)["token"].(string)
-	k := w.ok("POST", "/api/api-keys", w.token, `{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write","fraud:read","fraud:write"]}`)
+	k := w.ok(
+		"POST",
+		"/api/api-keys",
+		w.token,
+		`{"name":"all","mode":"test","scopes":["links:read","links:write","payments:read","payments:write","webhooks:read","webhooks:write","events:read","balance:read","forms:read","forms:write","fraud:read","fraud:write"]}`,
+	)
 	w.key, w.keyID = k["secret"].(string), k["id"].(string)
 	return w
 }
@@ -222,7 +239,10 @@ func (w *world) payAs(extra, email string) payment.Payment {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-" + l.ID, Card: card, PayerName: "=A1", PayerEmail: email})
+	p, err := w.coord.Submit(
+		w.t.Context(),
+		payment.Submit{Link: l, Attempt: "attempt-" + l.ID, Card: card, PayerName: "=A1", PayerEmail: email},
+	)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -66,7 +66,14 @@ func TestPageHasTheWholeDocument(t *testing.T) {
 			t.Errorf("%s %s is not on the page", o.Method, o.Path)
 			continue
 		}
-		words := []string{html.EscapeString(o.Summary), o.Method + "</span>", "<code>" + o.Path + "</code>", "<summary>curl</summary>", "<summary>Go</summary>", "http.NewRequest"}
+		words := []string{
+			html.EscapeString(o.Summary),
+			o.Method + "</span>",
+			"<code>" + o.Path + "</code>",
+			"<summary>curl</summary>",
+			"<summary>Go</summary>",
+			"http.NewRequest",
+		}
 		for _, p := range o.Parameters {
 			words = append(words, "<code>"+p.Name+"</code>")
 		}
@@ -172,7 +179,13 @@ func TestCurlSamplesAreRequestsOfTheDocument(t *testing.T) {
 		for _, o := range tag.Operations {
 			operations++
 			c := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", o.Curl)
-			c.Env = append(os.Environ(), "PAYLINK_KEY=key_068n6t5zcdxw3c9p8s5m2k7q1r", "PAYLINK_SECRET=pl_test_x", "PAYLINK_TOKEN=a.b.c", "no_proxy=*")
+			c.Env = append(
+				os.Environ(),
+				"PAYLINK_KEY=key_068n6t5zcdxw3c9p8s5m2k7q1r",
+				"PAYLINK_SECRET=pl_test_x",
+				"PAYLINK_TOKEN=a.b.c",
+				"no_proxy=*",
+			)
 			if out, err := c.CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s\n%s", o.ID, err, o.Curl, out)
 			}
@@ -209,7 +222,9 @@ func TestPageIsSentOnce(t *testing.T) {
 func TestWords(t *testing.T) {
 	r := &reader{}
 	got := r.words("**Bold** and `code` and `link_expired`.\nSame.\n\n| a | b |\n|---|---|\n| `c` | d |")
-	if len(got) != 2 || len(got[0].Pieces) != 6 || !got[0].Pieces[0].Bold || !got[0].Pieces[2].Code || got[0].Pieces[4].Href != "/problems/link_expired" || plain(got[:1]) != "Bold and code and link_expired. Same." {
+	if len(got) != 2 || len(got[0].Pieces) != 6 || !got[0].Pieces[0].Bold || !got[0].Pieces[2].Code ||
+		got[0].Pieces[4].Href != "/problems/link_expired" ||
+		plain(got[:1]) != "Bold and code and link_expired. Same." {
 		t.Errorf("%+v", got)
 	}
 	if len(got[1].Table) != 2 || plainPieces(got[1].Table[1][0]) != "c" || plainPieces(got[1].Table[0][1]) != "b" {

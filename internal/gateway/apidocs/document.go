@@ -92,7 +92,12 @@ func read(raw []byte, public, base string) (*document, error) {
 	}
 	r := &reader{root: file.Content[0], base: base, site: public}
 	info := get(r.root, "info")
-	d := &document{Title: text(info, "title"), Version: text(info, "version"), Summary: text(info, "summary"), Intro: r.words(text(info, "description"))}
+	d := &document{
+		Title:   text(info, "title"),
+		Version: text(info, "version"),
+		Summary: text(info, "summary"),
+		Intro:   r.words(text(info, "description")),
+	}
 	for name, s := range members(get(get(r.root, "components"), "securitySchemes")) {
 		d.Schemes = append(d.Schemes, named{name, r.words(text(s, "description"))})
 	}
@@ -135,7 +140,13 @@ func (r *reader) operations(d *document) error {
 }
 
 func (r *reader) operation(method, path string, o *yaml.Node, shared []*yaml.Node) operation {
-	op := operation{ID: "op-" + text(o, "operationId"), Method: method, Path: path, Summary: text(o, "summary"), Words: r.words(text(o, "description"))}
+	op := operation{
+		ID:      "op-" + text(o, "operationId"),
+		Method:  method,
+		Path:    path,
+		Summary: text(o, "summary"),
+		Words:   r.words(text(o, "description")),
+	}
 	for _, s := range items(get(o, "security")) {
 		for name := range members(s) {
 			op.Auth = append(op.Auth, name)

@@ -108,6 +108,8 @@ func (s sample) golang() string {
 	if s.body != "" {
 		fmt.Fprintf(&b, "req.Header.Set(\"Content-Type\", %q)\n", s.media)
 	}
-	b.WriteString("resp, err := http.DefaultClient.Do(req)\nif err != nil {\n\tlog.Fatal(err)\n}\ndefer resp.Body.Close()\nif _, err := io.Copy(os.Stdout, resp.Body); err != nil {\n\tlog.Fatal(err)\n}")
+	b.WriteString(
+		"resp, err := http.DefaultClient.Do(req)\nif err != nil {\n\tlog.Fatal(err)\n}\ndefer resp.Body.Close()\nif _, err := io.Copy(os.Stdout, resp.Body); err != nil {\n\tlog.Fatal(err)\n}",
+	)
 	return b.String()
 }

@@ -21,7 +21,14 @@ const schemaRef = "#/components/schemas/"
 func schemaID(name string) string { return "schema-" + name }
 
 func (r *reader) schema(name string, n *yaml.Node) schema {
-	return schema{ID: schemaID(name), Name: name, Words: r.words(text(n, "description")), Type: r.typeOf(n), Rules: rules(n), Fields: r.fields("", n)}
+	return schema{
+		ID:     schemaID(name),
+		Name:   name,
+		Words:  r.words(text(n, "description")),
+		Type:   r.typeOf(n),
+		Rules:  rules(n),
+		Fields: r.fields("", n),
+	}
 }
 
 func (r *reader) field(name string, s *yaml.Node) field {
@@ -282,7 +289,8 @@ func exampleString(name, format, pattern string) string {
 
 var exampleStrings = map[string]string{
 	"description": "Two coffees", "reference": "order-1042", "name": "backend", "url": "https://shop.example/hooks", "username": "maria",
-	"login": "maria", "password": "correct horse battery staple", "message": "The card was declined.", "code": "card_declined", "last4": "4242", "brand": "visa",
+	"login": "maria", "password": "correct horse battery staple", "message": "The card was declined.", "code": "card_declined",
+	"last4": "4242", "brand": "visa",
 	"attempt": "attempt-0123456789_ab", "number": "4242424242424242", "cvc": "123", "email": "maria@example.com", "issuer": "simulator",
 }
 

@@ -116,7 +116,10 @@ func New(c Config) (*Dashboard, error) {
 		payments.New(f, payments.Config{Desk: desk, Reports: c.Reports, Links: c.Links, Records: c.Records.Transactions,
 			Beside: payments.Beside{Risk: reviews.Risk, Step: reviews.Step, Listing: guard.Listing}}).Routes(),
 		reviews.Routes(),
-		links.New(f, links.Config{Links: c.Links, Payments: c.Payments, Mail: c.Mail, Connectors: c.Connectors, Records: c.Records.Links}).Routes(),
+		links.New(
+			f,
+			links.Config{Links: c.Links, Payments: c.Payments, Mail: c.Mail, Connectors: c.Connectors, Records: c.Records.Links},
+		).Routes(),
 		forms.New(f, forms.Config{Forms: c.Forms, Payer: c.FormPages, Connectors: c.Connectors, Records: c.Records.Links}).Routes(),
 		guard.Routes(),
 		rules.New(f, rules.Config{Fraud: c.Fraud, Records: c.Records.Fraud}).Routes(),

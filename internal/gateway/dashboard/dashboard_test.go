@@ -24,7 +24,12 @@ func TestSignInPages(t *testing.T) {
 	}
 	p.Has(t, "The username or the password is wrong.", `value="maria"`)
 	p.Lacks(t, "not this one")
-	p = w.Do(c, http.MethodPost, "/dashboard/sign-in", url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "next": {"/dashboard/test/payments?status=succeeded"}})
+	p = w.Do(
+		c,
+		http.MethodPost,
+		"/dashboard/sign-in",
+		url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "next": {"/dashboard/test/payments?status=succeeded"}},
+	)
 	if p.Path != "/dashboard/test/payments?status=succeeded" {
 		t.Errorf("signed in, and shown %s", p.Path)
 	}
@@ -47,7 +52,12 @@ func TestSignInRedirectsOnlyToUs(t *testing.T) {
 		"javascript:alert(1)", "/l/abc", "/dashboard/test//evil", "/dashboards"} {
 		c := w.Stranger()
 		c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-		p := w.Do(c, http.MethodPost, "/dashboard/sign-in", url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "next": {next}})
+		p := w.Do(
+			c,
+			http.MethodPost,
+			"/dashboard/sign-in",
+			url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "next": {next}},
+		)
 		if got := p.Header.Get("Location"); p.Status != http.StatusSeeOther || got != "/dashboard" {
 			t.Errorf("next=%s leads to %s (%d)", next, got, p.Status)
 		}
@@ -74,7 +84,8 @@ func TestSessionCookie(t *testing.T) {
 
 func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	w := desktest.New(t)
-	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "", "Origin", "https://evil.example"}} {
+	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
+		{"Sec-Fetch-Site", "", "Origin", "https://evil.example"}} {
 		p := w.Post("/dashboard/sign-out", url.Values{}, headers...)
 		if p.Status != http.StatusForbidden {
 			t.Errorf("%v is answered with %d", headers, p.Status)

@@ -27,24 +27,46 @@ func everyPage(w *desktest.World) map[string]string {
 	hook, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
 	delivery := w.Try(hook, notify.DeadLetter, nil)
 	bulk := w.Post(hook+"/redeliver", url.Values{"attempt": {w.Attempt(w.Get(hook + "/redeliver"))}, "status": {"parked"}, "type": {""}})
-	w.Post(test+"/keys", url.Values{"attempt": {w.Attempt(w.Get(test + "/keys/new"))}, "name": {"shop"}, "scopes": {"links:read"}, "expires": {"30"}})
+	w.Post(
+		test+"/keys",
+		url.Values{"attempt": {w.Attempt(w.Get(test + "/keys/new"))}, "name": {"shop"}, "scopes": {"links:read"}, "expires": {"30"}},
+	)
 	keys, err := w.Merchants.Keys(w.T.Context(), w.Account, "", 1)
 	if err != nil || len(keys) != 1 {
 		w.T.Fatal(keys, err)
 	}
 	rule := w.MakeRule("large", "review", "amount > 100", "off")
-	w.Post("/dashboard/test/fraud/lists", url.Values{"kind": {"bin"}, "value": {"424242"}, "action": {"allow"}, "life": {""}, "attempt": {w.Attempt(w.Get("/dashboard/test/fraud/lists/new"))}})
+	w.Post(
+		"/dashboard/test/fraud/lists",
+		url.Values{
+			"kind":    {"bin"},
+			"value":   {"424242"},
+			"action":  {"allow"},
+			"life":    {""},
+			"attempt": {w.Attempt(w.Get("/dashboard/test/fraud/lists/new"))},
+		},
+	)
 	entries, err := w.Rulebook.Lists(w.T.Context(), w.Account, link.Test, "", "", 1)
 	if err != nil || len(entries) != 1 {
 		w.T.Fatal(entries, err)
 	}
 	disputes := test + "/payments/" + paid.ID + "/disputes"
-	w.Post(disputes, url.Values{"attempt": {w.Attempt(w.Get(disputes))}, "reason": {"fraudulent"}, "amount": {"1.00"}, "reference": {"1"}, "evidenceDueAt": {"2099-01-31"}})
+	w.Post(
+		disputes,
+		url.Values{
+			"attempt":       {w.Attempt(w.Get(disputes))},
+			"reason":        {"fraudulent"},
+			"amount":        {"1.00"},
+			"reference":     {"1"},
+			"evidenceDueAt": {"2099-01-31"},
+		},
+	)
 	dispute := w.Payment(paid.ID).Disputes[0].ID
 
 	pages := map[string]string{
-		"/payments/{id}": paid.ID, "/payments/{id}/refund": paid.ID, "/payments/{id}/disputes": paid.ID, "/payments/{id}/disputes/{dispute}": paid.ID,
-		"/payments/{id}/capture": authorized.ID, "/payments/{id}/void": authorized.ID,
+		"/payments/{id}": paid.ID, "/payments/{id}/refund": paid.ID, "/payments/{id}/disputes": paid.ID,
+		"/payments/{id}/disputes/{dispute}": paid.ID,
+		"/payments/{id}/capture":            authorized.ID, "/payments/{id}/void": authorized.ID,
 		"/payments/{id}/approve": held.ID, "/payments/{id}/decline": held.ID, "/payments/{id}/fraud": held.ID,
 		"/overview/{table}": "volume", "/fraud/tables/{table}": "days",
 	}

@@ -50,7 +50,10 @@ func newLocal(p Policy, now func() time.Time) (*local, error) {
 
 	store.SetTimeNow(now)
 	// The burst of throttled does not include the first request.
-	limiter, err := throttled.NewGCRARateLimiterCtx(throttled.WrapStoreWithContext(store), throttled.RateQuota{MaxRate: throttled.PerDuration(p.Count, p.Per), MaxBurst: p.Burst - 1})
+	limiter, err := throttled.NewGCRARateLimiterCtx(
+		throttled.WrapStoreWithContext(store),
+		throttled.RateQuota{MaxRate: throttled.PerDuration(p.Count, p.Per), MaxBurst: p.Burst - 1},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", p.Name, err)
 	}
@@ -88,7 +91,11 @@ func (s *shared) take(ctx context.Context, key string) (verdict, error) {
 
 	bounded, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
-	r, err := s.limiter.Allow(bounded, redisPrefix+s.policy.Name+":"+key, redisrate.Limit{Rate: s.policy.Count, Burst: s.policy.Burst, Period: s.policy.Per})
+	r, err := s.limiter.Allow(
+		bounded,
+		redisPrefix+s.policy.Name+":"+key,
+		redisrate.Limit{Rate: s.policy.Count, Burst: s.policy.Burst, Period: s.policy.Per},
+	)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.down.Store(s.now().Add(redisPause).UnixNano())

@@ -86,7 +86,10 @@ func readHop(s string) (netip.Addr, bool) {
 
 // reported reports whether a request names a client in a header that proxies use.
 func reported(r *http.Request) bool {
-	return slices.ContainsFunc([]string{forwardedFor, "Forwarded", "X-Real-Ip"}, func(name string) bool { return len(r.Header.Values(name)) > 0 })
+	return slices.ContainsFunc(
+		[]string{forwardedFor, "Forwarded", "X-Real-Ip"},
+		func(name string) bool { return len(r.Header.Values(name)) > 0 },
+	)
 }
 
 // plain returns an address in canonical form: IPv4 as IPv4, without a zone.
@@ -117,7 +120,12 @@ func Network(s string) (netip.Prefix, error) {
 func (g *Gate) warn(r *http.Request, readable bool) {
 	if !readable {
 		g.unreadable.Do(func() {
-			g.Log.WarnContext(r.Context(), "a client's address cannot be read; all such clients share one limit: the proxy must send it in "+forwardedFor, "from", r.RemoteAddr)
+			g.Log.WarnContext(
+				r.Context(),
+				"a client's address cannot be read; all such clients share one limit: the proxy must send it in "+forwardedFor,
+				"from",
+				r.RemoteAddr,
+			)
 		})
 		return
 	}
@@ -128,6 +136,11 @@ func (g *Gate) warn(r *http.Request, readable bool) {
 	}
 
 	g.untrusted.Do(func() {
-		g.Log.WarnContext(r.Context(), "requests come through a proxy on this machine that is not trusted, so no limit by address applies: set --trusted-proxies 127.0.0.0/8,::1/128", "from", r.RemoteAddr)
+		g.Log.WarnContext(
+			r.Context(),
+			"requests come through a proxy on this machine that is not trusted, so no limit by address applies: set --trusted-proxies 127.0.0.0/8,::1/128",
+			"from",
+			r.RemoteAddr,
+		)
 	})
 }

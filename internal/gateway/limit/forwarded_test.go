@@ -38,7 +38,8 @@ func TestSpellingsOfAnAddress(t *testing.T) {
 		{"203.0.113.9, garbage", stranger},
 		{"203.0.113.9, unknown, 10.1.2.3", stranger},
 		{"unknown", stranger}, {"_hidden", stranger}, {"example.com:80", stranger}, {":80", stranger}, {"", stranger}, {" , ", stranger},
-		{"203.0.113", stranger}, {"203.0.113.9:40001:1", stranger}, {"2001:db8::7]:1", stranger}, {"[2001:db8::7", stranger}, {"for=203.0.113.9", stranger},
+		{"203.0.113", stranger}, {"203.0.113.9:40001:1", stranger}, {"2001:db8::7]:1", stranger}, {"[2001:db8::7", stranger},
+		{"for=203.0.113.9", stranger},
 		{"203.0.113.009", stranger}, {"3405803785", stranger},
 	} {
 		for _, from := range []string{"127.0.0.1", "::1", "::ffff:10.1.2.3"} {
@@ -130,7 +131,8 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestNetwork(t *testing.T) {
-	for in, want := range map[string]string{"10.0.0.0/8": "10.0.0.0/8", "::ffff:10.0.0.0/104": "10.0.0.0/8", "::1/128": "::1/128", "2001:db8::/32": "2001:db8::/32"} {
+	for in, want := range map[string]string{"10.0.0.0/8": "10.0.0.0/8", "::ffff:10.0.0.0/104": "10.0.0.0/8", "::1/128": "::1/128",
+		"2001:db8::/32": "2001:db8::/32"} {
 		if p, err := limit.Network(in); err != nil || p.String() != want {
 			t.Errorf("%s is %v, %v, want %s", in, p, err, want)
 		}

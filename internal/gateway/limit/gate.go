@@ -107,7 +107,12 @@ func (g *Gate) admit(ctx context.Context, h http.Header, claims []claim) error {
 		if v.limited {
 			g.Limited(c.policy)
 			return &fault.Error{Kind: fault.KindRateLimited, Code: "rate_limited", RetryAfter: max(v.retry, time.Second),
-				Detail: fmt.Sprintf("Too many requests: the limit %q is %d per %s. Wait, then retry.", v.policy.Name, v.policy.Count, spell(v.policy.Per))}
+				Detail: fmt.Sprintf(
+					"Too many requests: the limit %q is %d per %s. Wait, then retry.",
+					v.policy.Name,
+					v.policy.Count,
+					spell(v.policy.Per),
+				)}
 		}
 	}
 
@@ -138,7 +143,15 @@ func (v verdict) write(h http.Header) {
 		}
 		h.Set(name, member)
 	}
-	add("RateLimit-Policy", fmt.Sprintf(`"%s";q=%d;w=%d`, v.policy.Name, v.policy.Burst, seconds(time.Duration(v.policy.Burst)*v.policy.Per/time.Duration(v.policy.Count))))
+	add(
+		"RateLimit-Policy",
+		fmt.Sprintf(
+			`"%s";q=%d;w=%d`,
+			v.policy.Name,
+			v.policy.Burst,
+			seconds(time.Duration(v.policy.Burst)*v.policy.Per/time.Duration(v.policy.Count)),
+		),
+	)
 	reset := v.reset
 	if v.limited {
 		reset = v.retry

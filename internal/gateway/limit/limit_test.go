@@ -45,10 +45,12 @@ func newWorld(t *testing.T, client *redis.Client, proxies []netip.Prefix, settin
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	w.gate, err = limit.New(limit.Config{Policies: policies, Redis: client, Proxies: proxies, Now: func() time.Time { return time.Unix(0, w.now.Load()) },
-		MAC:     func(b []byte) []byte { m := hmac.New(sha256.New, []byte("key")); m.Write(b); return m.Sum(nil) },
-		Refuse:  func(rw http.ResponseWriter, r *http.Request, err error) { problem.Write(rw, r, err, "req_1") },
-		Limited: func(p string) { mu.Lock(); w.limited[p]++; mu.Unlock() }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	w.gate, err = limit.New(
+		limit.Config{Policies: policies, Redis: client, Proxies: proxies, Now: func() time.Time { return time.Unix(0, w.now.Load()) },
+			MAC:     func(b []byte) []byte { m := hmac.New(sha256.New, []byte("key")); m.Write(b); return m.Sum(nil) },
+			Refuse:  func(rw http.ResponseWriter, r *http.Request, err error) { problem.Write(rw, r, err, "req_1") },
+			Limited: func(p string) { mu.Lock(); w.limited[p]++; mu.Unlock() }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,8 @@ func TestBurstThenRate(t *testing.T) {
 	if got := refusal.Header.Get("Retry-After"); got != "10" {
 		t.Errorf("Retry-After is %q, want the 10 s of one in six a minute", got)
 	}
-	if got := refusal.Header.Get("Ratelimit-Policy"); !strings.Contains(got, `"sign-in";q=5;w=50`) || !strings.Contains(got, `"address";q=300;w=3`) {
+	if got := refusal.Header.Get("Ratelimit-Policy"); !strings.Contains(got, `"sign-in";q=5;w=50`) ||
+		!strings.Contains(got, `"address";q=300;w=3`) {
 		t.Errorf("RateLimit-Policy is %q", got)
 	}
 	if got := refusal.Header.Get("Ratelimit"); !strings.Contains(got, `"sign-in";r=0;t=10`) {
@@ -144,7 +147,8 @@ func TestWhoIsWho(t *testing.T) {
 			return w.ask("POST", "/api/sessions", "10.1.2.3", "X-Forwarded-For", "198.51.100.7")
 		}},
 		"behind two, lying before": {3, func(w *world, i int) *http.Response {
-			return w.ask("POST", "/api/sessions", "10.1.2.3", "X-Forwarded-For", "203.0.113."+strconv.Itoa(i)+", 198.51.100.7", "X-Forwarded-For", "10.9.9.9")
+			return w.ask("POST", "/api/sessions", "10.1.2.3", "X-Forwarded-For", "203.0.113."+strconv.Itoa(i)+", 198.51.100.7",
+				"X-Forwarded-For", "10.9.9.9")
 		}},
 		"many behind our proxy": {50, func(w *world, i int) *http.Response {
 			return w.ask("POST", "/api/sessions", "10.1.2.3", "X-Forwarded-For", "198.51.100."+strconv.Itoa(i))
@@ -193,7 +197,8 @@ func TestSettings(t *testing.T) {
 	if passed, _ := w.until(500, func() *http.Response { return w.ask("POST", "/api/sessions", "198.51.100.7") }); passed != 500 {
 		t.Errorf("what is off refused after %d", passed)
 	}
-	for _, bad := range []string{"", "sign-in", "login=1/s", "key=0/s", "key=-1/s", "key=1/y", "key=1", "key=2000000/s", "key=1/s,0", "key=1/s,x", "key=1/s,2,3", "key=9999999999999999999/s"} {
+	for _, bad := range []string{"", "sign-in", "login=1/s", "key=0/s", "key=-1/s", "key=1/y", "key=1", "key=2000000/s", "key=1/s,0",
+		"key=1/s,x", "key=1/s,2,3", "key=9999999999999999999/s"} {
 		if _, err := limit.Parse([]string{bad}); err == nil {
 			t.Errorf("%q was taken", bad)
 		} else if !strings.Contains(err.Error(), strconv.Quote(bad)) {
@@ -279,7 +284,20 @@ func startRedis(t *testing.T) *redis.Client {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	server := exec.CommandContext(context.Background(), "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	server := exec.CommandContext(
+		context.Background(),
+		"redis-server",
+		"--bind",
+		"127.0.0.1",
+		"--port",
+		port,
+		"--save",
+		"",
+		"--appendonly",
+		"no",
+		"--dir",
+		t.TempDir(),
+	)
 	out, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,10 @@ func TestF32_OnlyABrowserCounts(t *testing.T) {
 			t.Errorf("%s answers %d %q %v", step, a.status, a.body, a.header)
 		}
 	}
-	want := reportedSteps{{Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Opened}, {Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Started}}
+	want := reportedSteps{
+		{Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Opened},
+		{Account: l.Account, Mode: l.Mode, Link: l.ID, Step: report.Started},
+	}
 	if len(b) != 2 || b[0] != want[0] || b[1] != want[1] {
 		t.Errorf("told %+v", b)
 	}

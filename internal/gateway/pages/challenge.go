@@ -79,8 +79,13 @@ func (p *Pages) exceeded(w http.ResponseWriter, r *http.Request, l link.Link, er
 		w.Header().Set("Retry-After", s)
 	}
 	say := printer(r)
-	p.html(w, r, pr.Status, messagePage(messageView{page: p.page(say.T("pay.attempts"), l), Headline: say.T("pay.attempts"), Lead: say.T("pay.attempts.lead"),
-		Primary: button{say.T("pay.failed.again"), p.payPath(l.Token)}}))
+	p.html(
+		w,
+		r,
+		pr.Status,
+		messagePage(messageView{page: p.page(say.T("pay.attempts"), l), Headline: say.T("pay.attempts"), Lead: say.T("pay.attempts.lead"),
+			Primary: button{say.T("pay.failed.again"), p.payPath(l.Token)}}),
+	)
 }
 
 // publicDeclineCode returns the decline code that a payer sees. During card testing all declines

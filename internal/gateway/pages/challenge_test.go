@@ -72,11 +72,22 @@ func TestRefusedAttemptsReadNeutral(t *testing.T) {
 	w := newWorld(t)
 	l := w.link("open", nil)
 	w.decide = func(payment.Submit) (payment.Payment, error) {
-		return payment.Payment{}, &fault.Error{Kind: fault.KindRateLimited, Code: attemptsExceeded, Detail: "Too many attempts.", RetryAfter: 7 * time.Second}
+		return payment.Payment{}, &fault.Error{
+			Kind:       fault.KindRateLimited,
+			Code:       attemptsExceeded,
+			Detail:     "Too many attempts.",
+			RetryAfter: 7 * time.Second,
+		}
 	}
 	for _, lang := range i18n.Languages() {
-		a := w.do("POST", "/l/open/payments?lang="+lang.Tag, goodForm().Encode(), map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
-		if a.status != 429 || a.header.Get("Retry-After") != "7" || !strings.Contains(a.body, `href="/l/open"`) || !strings.Contains(a.body, i18n.For(lang.Tag).T("pay.attempts")) {
+		a := w.do(
+			"POST",
+			"/l/open/payments?lang="+lang.Tag,
+			goodForm().Encode(),
+			map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
+		)
+		if a.status != 429 || a.header.Get("Retry-After") != "7" || !strings.Contains(a.body, `href="/l/open"`) ||
+			!strings.Contains(a.body, i18n.For(lang.Tag).T("pay.attempts")) {
 			t.Errorf("%s: %d %s", lang.Tag, a.status, a.body)
 		}
 	}

@@ -225,7 +225,11 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if limited {
-		busy := fault.New(fault.KindRateLimited, "rate_limited", "Too many people are submitting this form right now. Try again in a few seconds.")
+		busy := fault.New(
+			fault.KindRateLimited,
+			"rate_limited",
+			"Too many people are submitting this form right now. Try again in a few seconds.",
+		)
 		busy.RetryAfter = max(state.RetryAfter, time.Second)
 		p.failPage(w, r, busy)
 		return
@@ -384,7 +388,10 @@ func newFormLimiter(now func() time.Time) (*throttled.GCRARateLimiterCtx, error)
 	}
 	store.SetTimeNow(now)
 	// The burst of throttled does not include the first request.
-	l, err := throttled.NewGCRARateLimiterCtx(throttled.WrapStoreWithContext(store), throttled.RateQuota{MaxRate: throttled.PerSec(formRate), MaxBurst: formBurst - 1})
+	l, err := throttled.NewGCRARateLimiterCtx(
+		throttled.WrapStoreWithContext(store),
+		throttled.RateQuota{MaxRate: throttled.PerSec(formRate), MaxBurst: formBurst - 1},
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -56,10 +56,32 @@ func openShop(t *testing.T) *shop {
 	s.ring = keyring.NewMemory(s.now)
 	s.Local = link.NewLocal(link.LocalConfig{Ring: s.ring, Store: store, PublicURL: site, Now: now})
 	can := sim.Capabilities()
-	s.methods = []link.Method{{ID: "pm_1", Type: "card", Issuer: sim.Name(), Currencies: can.Currencies, Enabled: true, MinMinor: can.MinMinor, MaxMinor: can.MaxMinor, Test: true}}
+	s.methods = []link.Method{
+		{
+			ID:         "pm_1",
+			Type:       "card",
+			Issuer:     sim.Name(),
+			Currencies: can.Currencies,
+			Enabled:    true,
+			MinMinor:   can.MinMinor,
+			MaxMinor:   can.MaxMinor,
+			Test:       true,
+		},
+	}
 	c := coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: s.URL, Now: now,
 		Log: slog.New(slog.DiscardHandler), Ring: s.ring, PublicURL: site})
-	p, err := pages.New(pages.Config{Links: s.Local, Payments: c, Forms: s, Receipt: c.Receipt, Receipts: s.ring, Now: now, Log: slog.New(slog.DiscardHandler), PublicURL: site})
+	p, err := pages.New(
+		pages.Config{
+			Links:     s.Local,
+			Payments:  c,
+			Forms:     s,
+			Receipt:   c.Receipt,
+			Receipts:  s.ring,
+			Now:       now,
+			Log:       slog.New(slog.DiscardHandler),
+			PublicURL: site,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +97,18 @@ func (s *shop) Fill(ctx context.Context, _ link.Form, r link.FormLinkRequest) (l
 
 func (s *shop) make(change func(*link.FormRequest)) link.Form {
 	s.t.Helper()
-	r := link.FormRequest{Account: s.account, Mode: link.Test, Payee: "Ada's shop", Methods: s.methods, Name: "Tickets", Amounts: []string{"5", "12.50"}, Currency: "EUR",
-		Fields:  []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Size"}},
-		Origins: []string{"https://shop.example", "https://www.shop.example"}, RedirectURL: "https://shop.example/thanks?x=1"}
+	r := link.FormRequest{
+		Account:     s.account,
+		Mode:        link.Test,
+		Payee:       "Ada's shop",
+		Methods:     s.methods,
+		Name:        "Tickets",
+		Amounts:     []string{"5", "12.50"},
+		Currency:    "EUR",
+		Fields:      []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Size"}},
+		Origins:     []string{"https://shop.example", "https://www.shop.example"},
+		RedirectURL: "https://shop.example/thanks?x=1",
+	}
 	if change != nil {
 		change(&r)
 	}
@@ -166,7 +197,8 @@ func TestFormGoesOnToThePayment(t *testing.T) {
 	f := s.make(nil)
 	const origins = "https://shop.example https://www.shop.example"
 	page := s.do("GET", "/f/"+f.ID, nil)
-	if ancestors(page) != origins || page.header.Get("X-Frame-Options") != "" || strings.Contains(page.header.Get("Content-Security-Policy"), "unsafe") {
+	if ancestors(page) != origins || page.header.Get("X-Frame-Options") != "" ||
+		strings.Contains(page.header.Get("Content-Security-Policy"), "unsafe") {
 		t.Errorf("the form's page: %v", page.header)
 	}
 	values := filled(s.attempt(f))
@@ -181,10 +213,17 @@ func TestFormGoesOnToThePayment(t *testing.T) {
 		}
 	}
 	pay := s.do("GET", to, nil)
-	if pay.status != 200 || ancestors(pay) != origins || !strings.Contains(pay.body, `value="grace@example.com"`) || !strings.Contains(pay.body, "/assets/look/1f4fd1-8fb0ff-round.css") {
+	if pay.status != 200 || ancestors(pay) != origins || !strings.Contains(pay.body, `value="grace@example.com"`) ||
+		!strings.Contains(pay.body, "/assets/look/1f4fd1-8fb0ff-round.css") {
 		t.Errorf("the card's page %d %s: %s", pay.status, ancestors(pay), pay.body)
 	}
-	card := url.Values{"attempt": attemptPattern.FindStringSubmatch(pay.body)[1:2], "number": {"4242424242424242"}, "exp": {"12/40"}, "cvc": {"123"}, "email": {"grace@example.com"}}
+	card := url.Values{
+		"attempt": attemptPattern.FindStringSubmatch(pay.body)[1:2],
+		"number":  {"4242424242424242"},
+		"exp":     {"12/40"},
+		"cvc":     {"123"},
+		"email":   {"grace@example.com"},
+	}
 	done := s.do("POST", to+"/payments", card)
 	status := s.do("GET", done.header.Get("Location"), nil)
 	if done.status != 303 || ancestors(status) != origins || !strings.Contains(status.body, `target="_top"`) {
@@ -214,7 +253,8 @@ func (s *shop) holdResult(f link.Form, body string) {
 		s.t.Fatal(err)
 	}
 	said, err := receipt.Verify(keys, back.Query().Get("paylink_result"))
-	if err != nil || said.Form != f.ID || said.Audience != "https://shop.example" || said.Status != "succeeded" || said.Amount.Minor != 1250 || !id.Valid(id.Payment, said.Payment) {
+	if err != nil || said.Form != f.ID || said.Audience != "https://shop.example" || said.Status != "succeeded" || said.Amount.Minor != 1250 ||
+		!id.Valid(id.Payment, said.Payment) {
 		s.t.Errorf("the result says %+v, %v", said, err)
 	}
 	if back.Host != "shop.example" || back.Query().Get("x") != "1" {
@@ -323,10 +363,12 @@ func TestFormRateIsBounded(t *testing.T) {
 func TestLookIsServedAsItKeepsContrast(t *testing.T) {
 	s := openShop(t)
 	good := s.do("GET", "/assets/look/0b6e4f-6fd8a0-soft.css", nil)
-	if good.status != 200 || !strings.Contains(good.body, "--accent:#0b6e4f") || !strings.Contains(good.header.Get("Cache-Control"), "immutable") {
+	if good.status != 200 || !strings.Contains(good.body, "--accent:#0b6e4f") ||
+		!strings.Contains(good.header.Get("Cache-Control"), "immutable") {
 		t.Errorf("%d %s", good.status, good.body)
 	}
-	for _, bad := range []string{"ffff00-6fd8a0-soft.css", "0b6e4f-6fd8a0-wavy.css", "0b6e4f-6fd8a0-soft", "x", "0b6e4f-111111-soft.css", "red}-6fd8a0-soft.css"} {
+	for _, bad := range []string{"ffff00-6fd8a0-soft.css", "0b6e4f-6fd8a0-wavy.css", "0b6e4f-6fd8a0-soft", "x", "0b6e4f-111111-soft.css",
+		"red}-6fd8a0-soft.css"} {
 		if got := s.do("GET", "/assets/look/"+url.PathEscape(bad), nil); got.status != 404 {
 			t.Errorf("%s: %d", bad, got.status)
 		}

@@ -80,7 +80,8 @@ func lookSheet(l link.Look) string {
 	theme := func(accent string, dark bool) string {
 		return ":root{--accent:" + accent + ";--accent-strong:" + link.Strong(accent, dark) + ";--on-accent:" + link.On(accent) + "}"
 	}
-	radius := map[string][2]string{link.CornersRound: {"1.25rem", ".75rem"}, link.CornersSoft: {".625rem", ".375rem"}, link.CornersSquare: {"0", "0"}}[l.Corners]
+	radius := map[string][2]string{link.CornersRound: {"1.25rem", ".75rem"}, link.CornersSoft: {".625rem", ".375rem"},
+		link.CornersSquare: {"0", "0"}}[l.Corners]
 	return theme(l.Accent, false) + "@media (prefers-color-scheme:dark){" + theme(l.AccentDark, true) + "}" +
 		"@media (min-width:24.01rem){.card{border-radius:" + radius[0] + "}}.button,input,.choice label,.covered{border-radius:" + radius[1] + "}"
 }

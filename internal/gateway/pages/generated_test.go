@@ -22,8 +22,10 @@ var (
 
 // typed are the fields of the pages' own forms, with what a payer may type.
 var typed = map[string][]string{
-	"attempt": {"attempt-of-a-payer-01", "attempt-of-a-payer-02"}, "amount": {"12.50", "5", "12,50"}, "number": {"4242424242424242", "4000 0000 0000 0002", "378282246310005"},
-	"exp": {"12/40", "1 / 2041"}, "cvc": {"123", "1234"}, "name": {"Ada Lovelace"}, "email": {"ada@example.com"}, "size": {"M"}, "proof": {"x.1"}, "lang": {"de"},
+	"attempt": {"attempt-of-a-payer-01", "attempt-of-a-payer-02"}, "amount": {"12.50", "5", "12,50"},
+	"number": {"4242424242424242", "4000 0000 0000 0002", "378282246310005"},
+	"exp":    {"12/40", "1 / 2041"}, "cvc": {"123", "1234"}, "name": {"Ada Lovelace"}, "email": {"ada@example.com"}, "size": {"M"},
+	"proof": {"x.1"}, "lang": {"de"},
 }
 
 // TestGeneratedRequests makes requests for the payer's and the public operations of the
@@ -68,11 +70,13 @@ func TestGeneratedRequests(t *testing.T) {
 		s.mux.ServeHTTP(rec, req)
 		statuses[rec.Code]++
 		if rec.Code >= http.StatusInternalServerError {
-			t.Errorf("request %d of -generated.seed %d: %s %s answered %d: %s\n%v\n%.2000s", n, *generatedSeed, r.Method, r.Address, rec.Code, rec.Body, r.Header, r.Body)
+			t.Errorf("request %d of -generated.seed %d: %s %s answered %d: %s\n%v\n%.2000s", n, *generatedSeed, r.Method, r.Address, rec.Code,
+				rec.Body, r.Header, r.Body)
 		}
 	}
 	t.Logf("answers by status: %v", statuses)
-	if *generated >= 500 && (statuses[200]*10 < *generated || statuses[303] == 0 || statuses[400]*50 < *generated || statuses[404]*50 < *generated) {
+	if *generated >= 500 && (statuses[200]*10 < *generated || statuses[303] == 0 || statuses[400]*50 < *generated ||
+		statuses[404]*50 < *generated) {
 		t.Errorf("too few requests are good, or bad: %v", statuses)
 	}
 }

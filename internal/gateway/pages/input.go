@@ -32,7 +32,13 @@ func checkAttempt(s string) *fault.Error {
 		ok = isLetter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_'
 	}
 	if !ok {
-		return fault.Invalid("attempt", "attempt_invalid", "attempt must be %d to %d characters from A-Z, a-z, 0-9, - and _; generate a new random one for each payment.", minAttempt, maxAttempt)
+		return fault.Invalid(
+			"attempt",
+			"attempt_invalid",
+			"attempt must be %d to %d characters from A-Z, a-z, 0-9, - and _; generate a new random one for each payment.",
+			minAttempt,
+			maxAttempt,
+		)
 	}
 	return nil
 }
@@ -149,7 +155,12 @@ func checkName(param, s string) *fault.Error {
 		return fault.Invalid(param, "too_long", "%s must be at most %d characters.", param, issuer.MaxNameChars)
 	}
 	if spelling.Deceives(s, "") {
-		return fault.Invalid(param, "text_invalid", "%s must be plain UTF-8 text on one line, without characters that change its direction.", param)
+		return fault.Invalid(
+			param,
+			"text_invalid",
+			"%s must be plain UTF-8 text on one line, without characters that change its direction.",
+			param,
+		)
 	}
 	return nil
 }
@@ -187,11 +198,27 @@ func jsonAmount(s string, l link.Link) (money.Amount, *fault.Error) {
 	a, err := money.Parse(s, c)
 	switch {
 	case errors.Is(err, money.ErrPrecision):
-		return money.Amount{}, fault.Invalid("amount", "amount_too_many_decimals", "An amount in %s can have at most %d decimals.", c, c.Exponent())
+		return money.Amount{}, fault.Invalid(
+			"amount",
+			"amount_too_many_decimals",
+			"An amount in %s can have at most %d decimals.",
+			c,
+			c.Exponent(),
+		)
 	case errors.Is(err, money.ErrOverflow):
-		return money.Amount{}, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s.", money.Of(money.MaxMinor, c).Decimal())
+		return money.Amount{}, fault.Invalid(
+			"amount",
+			"amount_too_large",
+			"The amount must be at most %s.",
+			money.Of(money.MaxMinor, c).Decimal(),
+		)
 	case err != nil:
-		return money.Amount{}, fault.Invalid("amount", "amount_invalid", "Enter the amount in digits with a decimal point, such as %s.", money.Of(1250, c).Decimal())
+		return money.Amount{}, fault.Invalid(
+			"amount",
+			"amount_invalid",
+			"Enter the amount in digits with a decimal point, such as %s.",
+			money.Of(1250, c).Decimal(),
+		)
 	}
 
 	return amountFor(l, &a)
@@ -255,9 +282,21 @@ func amountFor(l link.Link, asked *money.Amount) (money.Amount, *fault.Error) {
 	case a.Minor <= 0:
 		return money.Amount{}, fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
 	case l.PayerChooses() && l.MinMinor > 0 && a.Minor < l.MinMinor:
-		return money.Amount{}, fault.Invalid("amount", "amount_too_small", "The amount must be at least %s %s.", c, money.Of(l.MinMinor, c).Decimal())
+		return money.Amount{}, fault.Invalid(
+			"amount",
+			"amount_too_small",
+			"The amount must be at least %s %s.",
+			c,
+			money.Of(l.MinMinor, c).Decimal(),
+		)
 	case l.PayerChooses() && l.MaxMinor > 0 && a.Minor > l.MaxMinor:
-		return money.Amount{}, fault.Invalid("amount", "amount_too_large", "The amount must be at most %s %s.", c, money.Of(l.MaxMinor, c).Decimal())
+		return money.Amount{}, fault.Invalid(
+			"amount",
+			"amount_too_large",
+			"The amount must be at most %s %s.",
+			c,
+			money.Of(l.MaxMinor, c).Decimal(),
+		)
 	default:
 		return a, nil
 	}

@@ -73,10 +73,16 @@ func TestLanguageOfAReader(t *testing.T) {
 		{"/verify?lang=pt", "", "", "pt", "pt"},
 		{"/?lang=es", "", "", "es", "es"},
 	} {
-		a := w.do(http.MethodGet, c.target, "", map[string]string{"Accept": "text/html", "Accept-Language": c.accept, "Cookie": languageCookie + "=" + c.cookie})
+		a := w.do(
+			http.MethodGet,
+			c.target,
+			"",
+			map[string]string{"Accept": "text/html", "Accept-Language": c.accept, "Cookie": languageCookie + "=" + c.cookie},
+		)
 		contains(t, c.target, a.body, `<html lang="`+c.lang+`"`, "<details>")
 		set := a.header.Get("Set-Cookie")
-		if c.kept == "" && set != "" || c.kept != "" && set != languageCookie+"="+c.kept+"; Path=/; Max-Age=31536000; HttpOnly; Secure; SameSite=Lax" {
+		if c.kept == "" && set != "" ||
+			c.kept != "" && set != languageCookie+"="+c.kept+"; Path=/; Max-Age=31536000; HttpOnly; Secure; SameSite=Lax" {
 			t.Errorf("%s, %q: the cookie is %q", c.target, c.cookie, set)
 		}
 		if !strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Accept-Language, Cookie") {
@@ -86,7 +92,8 @@ func TestLanguageOfAReader(t *testing.T) {
 	body := w.in("de", "/l/open/status?attempt="+attempt+"&lang=de&x=%22%3E").body
 	contains(t, "menu", body, `href="?attempt=`+attempt+`&amp;x=%22%3E&amp;lang=ja"`)
 	// The answer to a form has the form's address; from there a pick leads back to it.
-	if a := w.in("de", "/l/open/payments?lang=fr"); a.status != 303 || a.header.Get("Location") != "/l/open?lang=fr" || !strings.Contains(a.header.Get("Set-Cookie"), "=fr;") {
+	if a := w.in("de", "/l/open/payments?lang=fr"); a.status != 303 || a.header.Get("Location") != "/l/open?lang=fr" ||
+		!strings.Contains(a.header.Get("Set-Cookie"), "=fr;") {
 		t.Errorf("%d %v", a.status, a.header)
 	}
 }
@@ -96,7 +103,8 @@ func TestPayersLanguageIsKeptWithThePayment(t *testing.T) {
 	w := newWorld(t)
 	w.link("open", nil)
 	body := `{"attempt":"` + attempt + `","card":{"number":"4242424242424242","expMonth":12,"expYear":2034,"cvc":"739"}}`
-	if a := w.do(http.MethodPost, "/l/open/payments", body, map[string]string{"Content-Type": "application/json", "Accept-Language": "ja,en;q=0.5"}); a.status >= 300 {
+	if a := w.do(http.MethodPost, "/l/open/payments", body, map[string]string{"Content-Type": "application/json",
+		"Accept-Language": "ja,en;q=0.5"}); a.status >= 300 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	if w.last.PayerLang != "ja" {
@@ -112,7 +120,8 @@ func TestFormIsRefusedInThePayersLanguage(t *testing.T) {
 		w.link("choose", func(l *link.Link) { l.Amount, l.MinMinor, l.MaxMinor = money.Of(0, "EUR"), 500, 90000 })
 		for _, m := range []map[string]string{
 			{"number": ""}, {"number": "4242424242424241"}, {"exp": ""}, {"exp": "13/30"}, {"exp": "01/20"}, {"cvc": ""}, {"cvc": "1"},
-			{"name": strings.Repeat("n", 101)}, {"name": "\x01"}, {"email": "@"}, {"amount": ""}, {"amount": "x"}, {"amount": "1.234"}, {"amount": "1"}, {"amount": "901"}, {"attempt": ""},
+			{"name": strings.Repeat("n", 101)}, {"name": "\x01"}, {"email": "@"}, {"amount": ""}, {"amount": "x"}, {"amount": "1.234"},
+			{"amount": "1"}, {"amount": "901"}, {"attempt": ""},
 		} {
 			form := goodForm()
 			form.Set("amount", "20")

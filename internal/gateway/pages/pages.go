@@ -112,7 +112,8 @@ func New(c Config) (*Pages, error) {
 		return nil, err
 	}
 	return &Pages{
-		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now, log: c.Log, drain: c.Drain, beacons: c.Beacons, asks: c.Challenge, countryHeader: c.CountryHeader,
+		links: c.Links, payments: c.Payments, receipts: c.Receipts, mails: c.Mails, forms: c.Forms, receipt: c.Receipt, now: c.Now,
+		log: c.Log, drain: c.Drain, beacons: c.Beacons, asks: c.Challenge, countryHeader: c.CountryHeader,
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
@@ -278,7 +279,18 @@ func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (p *Pages) record(r *http.Request, err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
-		p.log.ErrorContext(r.Context(), "page failed", "error", err, "requestId", problem.RequestID(r.Context()), "method", r.Method, "route", r.Pattern)
+		p.log.ErrorContext(
+			r.Context(),
+			"page failed",
+			"error",
+			err,
+			"requestId",
+			problem.RequestID(r.Context()),
+			"method",
+			r.Method,
+			"route",
+			r.Pattern,
+		)
 	default: // the caller's mistake
 	}
 }

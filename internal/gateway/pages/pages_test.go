@@ -77,7 +77,8 @@ func scenes(w *world) []scene {
 	}{
 		{payment.Created, nil, nil, []string{"has not been sent", "Pay again"}},
 		{payment.Processing, nil, paying, []string{"We are confirming your payment", `content="3"`}},
-		{payment.RequiresAction, func(p *payment.Payment) { p.ActionURL = "https://acs.bank.example/x" }, paying, []string{"https://acs.bank.example/x", "Continue with your bank"}},
+		{payment.RequiresAction, func(p *payment.Payment) { p.ActionURL = "https://acs.bank.example/x" }, paying,
+			[]string{"https://acs.bank.example/x", "Continue with your bank"}},
 		{payment.Authorized, nil, paying, []string{"Your bank approved", `content="3"`}},
 		{payment.Voiding, func(p *payment.Payment) { p.Capture = link.CaptureManual }, paying, []string{"Your bank approved"}},
 		{payment.Succeeded, nil, paid, []string{"Payment received", "Return to shop.example.org", "Visa ending in 4242", "pay_"}},
@@ -96,7 +97,11 @@ func scenes(w *world) []scene {
 	} {
 		token := "st-" + string(s.status)
 		w.pay(w.link(token, s.link), attempt, s.status, s.change)
-		add("status-"+string(s.status), "/l/"+token+"/status?attempt="+attempt, 200, s.words...).lacks = []string{"lost", "stolen", "payment_blocked"}
+		add("status-"+string(s.status), "/l/"+token+"/status?attempt="+attempt, 200, s.words...).lacks = []string{
+			"lost",
+			"stolen",
+			"payment_blocked",
+		}
 	}
 	add("status-none", "/l/open/status?attempt="+attempt, 200, "has not been paid yet", "Pay now")
 	w.pay(w.link("many", many), attempt, payment.Succeeded, nil)
@@ -105,15 +110,42 @@ func scenes(w *world) []scene {
 	add("verify-ours", "/verify?link="+publicURL+"/l/open", 200, "Ours and unaltered", "November 25, 2026", "1f2e3d4c")
 	add("verify-expired", "/verify?link="+publicURL+"/l/expired", 200, "Ours, but expired")
 	add("verify-forged", "/verify?link="+publicURL+"/l/forged", 200, "This is not our link")
-	token := w.receipt(w.link("receipt", paid), payment.PartiallyRefunded, func(p *payment.Payment) { p.CapturedMinor, p.RefundedMinor = 1250, 500 })
-	add("verify-receipt", "/verify?receipt="+token, 200, "A genuine receipt", "Partly refunded", "€12.50", "€5.00", "Blue Door Books", "INV-2044", "Visa ending in 4242", "pay_")
+	token := w.receipt(
+		w.link("receipt", paid),
+		payment.PartiallyRefunded,
+		func(p *payment.Payment) { p.CapturedMinor, p.RefundedMinor = 1250, 500 },
+	)
+	add(
+		"verify-receipt",
+		"/verify?receipt="+token,
+		200,
+		"A genuine receipt",
+		"Partly refunded",
+		"€12.50",
+		"€5.00",
+		"Blue Door Books",
+		"INV-2044",
+		"Visa ending in 4242",
+		"pay_",
+	)
 	add("verify-receipt-forged", "/verify?receipt="+altered(token), 200, "This is not our receipt")
 	add("unsubscribe-user", "/mail/user-1", 200, "Payment links that expire soon", `method="post" action="/mail/user-1"`)
 	add("unsubscribe-payer", "/mail/payer-grace", 200, "grace@example.com", "Other senders are not affected")
 	add("unsubscribe-odd", "/mail/odd", 404, "This link does not work")
 	add("verify-elsewhere", "/verify?link=https://pay.example.com.evil.example/l/open", 200, "This is not our link")
 	add("landing", "/", 200, "Check a payment link")
-	add("problem", "/problems/link_expired", 200, "Problem", "link_expired", "409 Conflict", "What it means", "has expired", "What to do", `href="/problems"`)
+	add(
+		"problem",
+		"/problems/link_expired",
+		200,
+		"Problem",
+		"link_expired",
+		"409 Conflict",
+		"What it means",
+		"has expired",
+		"What to do",
+		`href="/problems"`,
+	)
 	add("problem-two-statuses", "/problems/api_key_revoked", 200, "401 Unauthorized, or 409 Conflict")
 	add("problem-unknown", "/problems/nonsense", 404, "can’t find this page")
 	add("problems", "/problems", 200, "Problems", `href="/problems/account_exists"`, `href="/problems/value_invalid"`)
@@ -147,7 +179,17 @@ func TestEveryPage(t *testing.T) {
 			}
 			contains(t, s.target, a.body, s.wants...)
 			lacks(t, s.target, a.body, s.lacks...)
-			contains(t, s.target, a.body, `<html lang="en" dir="ltr">`, "<h1", "<main id=\"main\"", "<footer", `href="`+cssAsset.Path, `src="`+jsAsset.Path)
+			contains(
+				t,
+				s.target,
+				a.body,
+				`<html lang="en" dir="ltr">`,
+				"<h1",
+				"<main id=\"main\"",
+				"<footer",
+				`href="`+cssAsset.Path,
+				`src="`+jsAsset.Path,
+			)
 			if n := strings.Count(a.body, "<h1"); n != 1 {
 				t.Errorf("%d h1", n)
 			}
@@ -254,7 +296,8 @@ func TestF27_NotOursIsOneAnswer(t *testing.T) {
 	w := newWorld(t)
 	w.link("open", nil)
 	first := w.get("/l/forged")
-	for _, target := range []string{"/l/x", "/l/" + strings.Repeat("a", 3000), "/l/open%00", "/l/..%2f..%2fetc", "/l/", "/l/open/extra", "/nowhere"} {
+	for _, target := range []string{"/l/x", "/l/" + strings.Repeat("a", 3000), "/l/open%00", "/l/..%2f..%2fetc", "/l/", "/l/open/extra",
+		"/nowhere"} {
 		if a := w.get(target); a.status != 404 || a.body != first.body {
 			t.Errorf("%s: %d, or another body", target, a.status)
 		}
@@ -269,7 +312,8 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	for _, c := range []struct{ method, target, allow string }{
 		{"PUT", "/l/forged", "GET, HEAD, POST"}, {"DELETE", "/l/open/status", "GET, HEAD, POST"},
 		{"PUT", "/l/open/payments", "POST"}, {"GET", "/l/open/payments", "POST"}, {"HEAD", "/l/forged/payments", "POST"},
-		{"POST", "/verify", "GET, HEAD"}, {"PUT", "/mail/user-1", "GET, HEAD, POST"}, {"POST", "/", "GET, HEAD"}, {"POST", "/problems", "GET, HEAD"}, {"PATCH", "/problems/internal", "GET, HEAD"},
+		{"POST", "/verify", "GET, HEAD"}, {"PUT", "/mail/user-1", "GET, HEAD, POST"}, {"POST", "/", "GET, HEAD"},
+		{"POST", "/problems", "GET, HEAD"}, {"PATCH", "/problems/internal", "GET, HEAD"},
 	} {
 		a := w.do(c.method, c.target, "", nil)
 		if a.status != 405 || a.header.Get("Allow") != c.allow || a.header.Get("Content-Type") != problem.ContentType {
@@ -281,7 +325,8 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 	}
 	// Who opens the address of a refused form in a browser finds the form again.
 	for _, token := range []string{"open", "forged"} {
-		if a := w.get("/l/" + token + "/payments"); a.status != 303 || a.header.Get("Location") != "/l/"+token || a.header.Get("Referrer-Policy") != "no-referrer" {
+		if a := w.get("/l/" + token + "/payments"); a.status != 303 || a.header.Get("Location") != "/l/"+token ||
+			a.header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%d %v", a.status, a.header)
 		}
 	}
@@ -329,7 +374,8 @@ func TestAssetsAreImmutableAndServed(t *testing.T) {
 	w := newWorld(t)
 	for _, a := range assets {
 		res := w.get(a.Path)
-		if res.status != 200 || res.body != string(a.Body) || !strings.Contains(res.header.Get("Cache-Control"), "immutable") || res.header.Get("Content-Type") != a.ContentType {
+		if res.status != 200 || res.body != string(a.Body) || !strings.Contains(res.header.Get("Cache-Control"), "immutable") ||
+			res.header.Get("Content-Type") != a.ContentType {
 			t.Errorf("%s: %d %v", a.Path, res.status, res.header)
 		}
 	}
@@ -351,7 +397,8 @@ func TestPublicURL(t *testing.T) {
 func TestAmountIsWrittenAsTheReaderWrites(t *testing.T) {
 	w := newWorld(t)
 	w.link("usd", func(l *link.Link) { l.Amount = money.Of(123456, "USD") })
-	for accept, want := range map[string]string{"": "$1,234.56", "en-CA,fr;q=0.5": "US$1,234.56", "de-DE,de": "1.234,56\u00a0$", "<script>,en-!!": "$1,234.56"} {
+	for accept, want := range map[string]string{"": "$1,234.56", "en-CA,fr;q=0.5": "US$1,234.56", "de-DE,de": "1.234,56\u00a0$",
+		"<script>,en-!!": "$1,234.56"} {
 		a := w.do(http.MethodGet, "/l/usd", "", map[string]string{"Accept-Language": accept})
 		if !strings.Contains(a.body, want+"</p>") {
 			t.Errorf("%q: want %s", accept, want)

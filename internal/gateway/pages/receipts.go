@@ -66,7 +66,9 @@ func (p *Pages) proof(w http.ResponseWriter, r *http.Request, tokens []string, m
 		a := proofAnswer{Ours: err == nil}
 		if err == nil {
 			a = proofAnswer{Ours: true, KeyID: s.KeyID, Payment: s.Payment, Link: s.Link, Form: s.Form, Payee: s.Payee, Status: s.Status,
-				Currency: string(s.Amount.Currency), Amount: s.Amount.Decimal(), CapturedAmount: s.Captured.Decimal(), RefundedAmount: s.Refunded.Decimal(),
+				Currency: string(
+					s.Amount.Currency,
+				), Amount: s.Amount.Decimal(), CapturedAmount: s.Captured.Decimal(), RefundedAmount: s.Refunded.Decimal(),
 				Reference: s.Reference, Card: s.Card, Mode: s.Mode, CreatedAt: link.FormatTime(s.CreatedAt), StatedAt: link.FormatTime(s.At)}
 		}
 		p.json(w, r, a)
@@ -75,7 +77,13 @@ func (p *Pages) proof(w http.ResponseWriter, r *http.Request, tokens []string, m
 
 	say := printer(r)
 	// Bad until the receipt has proved to be genuine.
-	view := verifyView{page: page{Base: p.base}, Asked: true, Tone: "bad", Verdict: say.T("mail.proof.bad"), Lead: say.T("mail.proof.bad.lead")}
+	view := verifyView{
+		page:    page{Base: p.base},
+		Asked:   true,
+		Tone:    "bad",
+		Verdict: say.T("mail.proof.bad"),
+		Lead:    say.T("mail.proof.bad.lead"),
+	}
 	if err == nil {
 		view.Tone, view.Verdict, view.Lead = "good", say.T("mail.proof.good"), say.T("mail.proof.good.lead")
 		view.Test, view.Rows = s.Mode == link.Test, proofRows(r, s)
@@ -93,7 +101,10 @@ func proofRows(r *http.Request, s receipt.Statement) []row {
 		amount = s.Captured
 	}
 
-	all := []row{{Label: say.T("mail.row.status"), Text: stateName(say, s.Status), Ours: true}, {Label: say.T("mail.row.amount"), Text: say.Amount(amount), Ours: true}}
+	all := []row{
+		{Label: say.T("mail.row.status"), Text: stateName(say, s.Status), Ours: true},
+		{Label: say.T("mail.row.amount"), Text: say.Amount(amount), Ours: true},
+	}
 	if s.Refunded.Minor > 0 {
 		all = append(all, row{Label: say.T("mail.row.refunded"), Text: say.Amount(s.Refunded), Ours: true})
 	}

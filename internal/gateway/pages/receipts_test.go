@@ -19,7 +19,8 @@ func TestReceiptIsJudged(t *testing.T) {
 	hostile := `Ada "><script>alert(1)</script>`
 	l := w.link("r", func(l *link.Link) { l.Payee, l.Mode = hostile, link.Live })
 	token := w.receipt(l, payment.Succeeded, func(p *payment.Payment) { p.CapturedMinor = 1250 })
-	for _, pasted := range []string{token, "  " + token + "\n", publicURL + "/verify?receipt=" + token, "https://elsewhere.example/verify?receipt=" + token} {
+	for _, pasted := range []string{token, "  " + token + "\n", publicURL + "/verify?receipt=" + token,
+		"https://elsewhere.example/verify?receipt=" + token} {
 		a := w.in("de", "/verify?link="+url.QueryEscape(pasted))
 		contains(t, "receipt", a.body, "Ein echter Beleg", "12,50", "Bezahlt")
 		lacks(t, "receipt", a.body, "<script>alert", "Testmodus")
@@ -34,13 +35,17 @@ func TestReceiptIsJudged(t *testing.T) {
 			t.Fatalf("%s: %v", a.body, err)
 		}
 	}
-	if good["ours"] != true || good["payee"] != hostile || good["amount"] != "12.50" || good["capturedAmount"] != "12.50" || good["status"] != "succeeded" || good["mode"] != "live" || good["keyId"] == "" {
+	if good["ours"] != true || good["payee"] != hostile || good["amount"] != "12.50" || good["capturedAmount"] != "12.50" ||
+		good["status"] != "succeeded" ||
+		good["mode"] != "live" ||
+		good["keyId"] == "" {
 		t.Errorf("data %v", good)
 	}
 	if bad["ours"] != false || len(bad) != 1 {
 		t.Errorf("data about a forgery %v", bad)
 	}
-	for _, odd := range []string{"a.b.c", strings.Repeat("a", 5000) + "." + "b.c", "https://x.example/verify?receipt=", publicURL + "/verify"} {
+	for _, odd := range []string{"a.b.c", strings.Repeat("a", 5000) + "." + "b.c", "https://x.example/verify?receipt=",
+		publicURL + "/verify"} {
 		if a := w.in("en", "/verify?link="+url.QueryEscape(odd)); a.status != http.StatusOK || !strings.Contains(a.body, "This is not our") {
 			t.Errorf("%.40s: status %d", odd, a.status)
 		}
@@ -59,7 +64,12 @@ func TestOneClickUnsubscribe(t *testing.T) {
 		}
 		before := w.changes
 		for range 2 {
-			a := w.do(http.MethodPost, "/mail/"+token, "List-Unsubscribe=One-Click", map[string]string{"Content-Type": "application/x-www-form-urlencoded"})
+			a := w.do(
+				http.MethodPost,
+				"/mail/"+token,
+				"List-Unsubscribe=One-Click",
+				map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
+			)
 			if a.status != http.StatusOK || !strings.Contains(a.body, "You are unsubscribed") {
 				t.Errorf("posted: %d %s", a.status, a.body)
 			}
@@ -74,7 +84,8 @@ func TestOneClickUnsubscribe(t *testing.T) {
 	if a := w.do(http.MethodPost, "/mail/odd", "List-Unsubscribe=One-Click", nil); a.status != http.StatusNotFound {
 		t.Errorf("a link that is not ours: %d", a.status)
 	}
-	if a := w.do(http.MethodPost, "/mail/user-2", strings.Repeat("x", maxBodyBytes+1), nil); a.status != http.StatusRequestEntityTooLarge || w.ended["user-2"] {
+	if a := w.do(http.MethodPost, "/mail/user-2", strings.Repeat("x", maxBodyBytes+1), nil); a.status != http.StatusRequestEntityTooLarge ||
+		w.ended["user-2"] {
 		t.Errorf("a huge body: %d", a.status)
 	}
 	w.broken = fault.Unavailable("store_unavailable", 0, nil, "The store cannot be reached now.")

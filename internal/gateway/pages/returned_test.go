@@ -15,7 +15,11 @@ func TestReturnByPostIsSentOn(t *testing.T) {
 	w := newWorld(t)
 	l := w.link("open", paying)
 	w.pay(l, attempt, payment.RequiresAction, func(p *payment.Payment) { p.ActionURL = "https://acs.bank.example/x" })
-	bank := map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://bank.example", "Sec-Fetch-Site": "cross-site"}
+	bank := map[string]string{
+		"Content-Type":   "application/x-www-form-urlencoded",
+		"Origin":         "https://bank.example",
+		"Sec-Fetch-Site": "cross-site",
+	}
 	for target, want := range map[string]string{
 		"/l/open/status?attempt=" + attempt:                    "/l/open/status?attempt=" + attempt,
 		"/l/open/status?attempt=" + attempt + "&lang=de&x=//e": "/l/open/status?attempt=" + attempt + "&lang=de",
@@ -27,7 +31,8 @@ func TestReturnByPostIsSentOn(t *testing.T) {
 		"/l/open%0D%0AX:%20y/status": "/l/open%0D%0AX:%20y/status",
 	} {
 		a := w.do(http.MethodPost, target, "x=1&number=4242424242424242&"+strings.Repeat("a", 1<<20), bank)
-		if a.status != http.StatusSeeOther || a.header.Get("Location") != want || a.header.Get("Set-Cookie") != "" || a.header.Get("Cache-Control") != "no-store" {
+		if a.status != http.StatusSeeOther || a.header.Get("Location") != want || a.header.Get("Set-Cookie") != "" ||
+			a.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d %q", target, a.status, a.header)
 		}
 	}
@@ -43,7 +48,8 @@ func TestReturnByPostIsSentOn(t *testing.T) {
 func TestAddressesWithThingsAroundThem(t *testing.T) {
 	w := newWorld(t)
 	w.link("AbC-_9", nil)
-	for _, target := range []string{"/l/AbC-_9.", "/l/AbC-_9)", "/l/AbC-_9/", "/l/AbC-_9%20", "/l/AbC-_9).", "/l/AbC-_9%E2%80%8B", "/l/%3CAbC-_9%3E", "/l/AbC-_9,?x=1", "/l/AbC-_9%0A", "/l/AbC-_9_"} {
+	for _, target := range []string{"/l/AbC-_9.", "/l/AbC-_9)", "/l/AbC-_9/", "/l/AbC-_9%20", "/l/AbC-_9).", "/l/AbC-_9%E2%80%8B",
+		"/l/%3CAbC-_9%3E", "/l/AbC-_9,?x=1", "/l/AbC-_9%0A", "/l/AbC-_9_"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			if a := w.do(method, target, "", nil); a.status != http.StatusSeeOther || a.header.Get("Location") != "/l/AbC-_9" {
 				t.Errorf("%s %s: %d %q", method, target, a.status, a.header.Get("Location"))
@@ -82,7 +88,9 @@ func TestMailsWithThingsAroundThem(t *testing.T) {
 			t.Errorf("%s: %d", target, a.status)
 		}
 	}
-	if a := w.do(http.MethodPost, "/mail/user-AbC.", "List-Unsubscribe=One-Click", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}); a.status != http.StatusNotFound || len(w.ended) != 0 {
+	if a := w.do(http.MethodPost, "/mail/user-AbC.", "List-Unsubscribe=One-Click",
+		map[string]string{"Content-Type": "application/x-www-form-urlencoded"}); a.status != http.StatusNotFound ||
+		len(w.ended) != 0 {
 		t.Errorf("a POST to a token with a full stop: %d, %v", a.status, w.ended)
 	}
 }
@@ -99,18 +107,23 @@ func TestVerifyJudgesWhatWasMeant(t *testing.T) {
 		}
 		return strings.Contains(a.body, `"ours":true`)
 	}
-	for _, s := range []string{at, at + ".", "<" + at + ">", "\u200b" + at, "«Pay here: " + at + "»", at[:30] + "\n" + at[30:], at[:30] + " " + at[30:], "[x](" + at + ")", at + ")", at + "/", at + "%20", at + "?lang=de", at + "/status?attempt=x", "AbC-_9.", "(AbC-_9)", "pay.example.com/l/AbC-_9!"} {
+	for _, s := range []string{at, at + ".", "<" + at + ">", "\u200b" + at, "«Pay here: " + at + "»", at[:30] + "\n" + at[30:],
+		at[:30] + " " + at[30:], "[x](" + at + ")", at + ")", at + "/", at + "%20", at + "?lang=de", at + "/status?attempt=x", "AbC-_9.",
+		"(AbC-_9)", "pay.example.com/l/AbC-_9!"} {
 		if !ours("link", s) {
 			t.Errorf("%q is not ours", s)
 		}
 	}
-	for _, s := range []string{"https://evil.example/?x=" + at, "https://evil.example/l/AbC-_9", "[" + at + "](https://evil.example)", "evil.example/" + at, "evil.example/l/AbC-_9", at + " https://evil.example", publicURL + ".evil.example/l/AbC-_9", "https://x@pay.example.com/l/AbC-_9", publicURL + "/l/forged.", "forged."} {
+	for _, s := range []string{"https://evil.example/?x=" + at, "https://evil.example/l/AbC-_9", "[" + at + "](https://evil.example)",
+		"evil.example/" + at, "evil.example/l/AbC-_9", at + " https://evil.example", publicURL + ".evil.example/l/AbC-_9",
+		"https://x@pay.example.com/l/AbC-_9", publicURL + "/l/forged.", "forged."} {
 		if ours("link", s) {
 			t.Errorf("%q is ours", s)
 		}
 	}
 	address := publicURL + "/verify?receipt=" + rec
-	for _, s := range []string{rec, rec + ".", "<" + rec + ">", "\u200b" + rec, rec[:40] + "\n" + rec[40:], address, "Receipt: " + address + ".", "<" + address + ">", "[x](" + address + ")"} {
+	for _, s := range []string{rec, rec + ".", "<" + rec + ">", "\u200b" + rec, rec[:40] + "\n" + rec[40:], address,
+		"Receipt: " + address + ".", "<" + address + ">", "[x](" + address + ")"} {
 		if !ours("receipt", s) || !ours("link", s) {
 			t.Errorf("receipt %q is not ours", s)
 		}

@@ -162,7 +162,14 @@ func (p *Pages) paymentView(r *http.Request, l link.Link, pay payment.Payment, a
 
 	v.Rows = append(v.Rows, linkRows(say, l)...)
 	if own && pay.CardLast4 != "" {
-		v.Rows = append(v.Rows, row{Label: say.T("pay.row.card"), Text: say.T("pay.card.ending", "Brand", brandName(say, pay.CardBrand), "Last4", pay.CardLast4), Ours: true})
+		v.Rows = append(
+			v.Rows,
+			row{
+				Label: say.T("pay.row.card"),
+				Text:  say.T("pay.card.ending", "Brand", brandName(say, pay.CardBrand), "Last4", pay.CardLast4),
+				Ours:  true,
+			},
+		)
 	}
 
 	at := pay.UpdatedAt

@@ -48,7 +48,9 @@ type declineState struct {
 // answer returns the status as JSON shows it. Without a payment, found is false.
 func (p *Pages) answer(l link.Link, pay payment.Payment, found bool) statusAnswer {
 	state := l.Status(p.now())
-	a := statusAnswer{Link: linkState{ID: l.ID, Status: state, ExpiresAt: link.FormatTime(l.ExpiresAt), UnpayableReason: link.UnpayableReason(state)}}
+	a := statusAnswer{
+		Link: linkState{ID: l.ID, Status: state, ExpiresAt: link.FormatTime(l.ExpiresAt), UnpayableReason: link.UnpayableReason(state)},
+	}
 	if !found {
 		return a
 	}

@@ -23,7 +23,11 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, l link.Link, atte
 	case p.streams <- struct{}{}:
 		defer func() { <-p.streams }()
 	default:
-		p.fail(w, r, fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many live streams are open. Request the status as JSON instead."))
+		p.fail(
+			w,
+			r,
+			fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many live streams are open. Request the status as JSON instead."),
+		)
 		return
 	}
 

@@ -33,7 +33,15 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 	case err == nil && media == "application/x-www-form-urlencoded":
 		p.submitForm(w, r)
 	default:
-		p.fail(w, r, fault.New(fault.KindUnsupported, "unsupported_media_type", "Unsupported media type: send application/json or application/x-www-form-urlencoded."))
+		p.fail(
+			w,
+			r,
+			fault.New(
+				fault.KindUnsupported,
+				"unsupported_media_type",
+				"Unsupported media type: send application/json or application/x-www-form-urlencoded.",
+			),
+		)
 	}
 }
 
@@ -55,7 +63,11 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // browser. Browsers report where a request comes from (Fetch Metadata); older ones send
 // Origin. Ours is "null" under no-referrer, so "null" proves nothing and is accepted.
 func (p *Pages) ownForm(r *http.Request) error {
-	refused := fault.New(fault.KindForbidden, "cross_site_post", "This form was submitted from another site. Open the payment link and pay there.")
+	refused := fault.New(
+		fault.KindForbidden,
+		"cross_site_post",
+		"This form was submitted from another site. Open the payment link and pay there.",
+	)
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none":
 	default:

@@ -37,14 +37,19 @@ func TestJSONPays(t *testing.T) {
 	self := publicURL + "/l/open/status?attempt=" + attempt
 	want := map[string]any{
 		"id": payment.IDFor(l.ID, attempt), "object": "payment", "status": "succeeded", "amount": "12.50", "currency": "EUR", "link": l.ID,
-		"card": map[string]any{"brand": "visa", "last4": "4242"}, "createdAt": "2026-11-24T12:00:00.000Z", "updatedAt": "2026-11-24T12:00:02.000Z",
+		"card": map[string]any{
+			"brand": "visa",
+			"last4": "4242",
+		}, "createdAt": "2026-11-24T12:00:00.000Z", "updatedAt": "2026-11-24T12:00:02.000Z",
 		"links": map[string]any{"self": self, "page": publicURL + "/l/open"},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 	number, month, year, cvc, _ := w.last.Card.Reveal()
-	if number != "4242424242424242" || month != 12 || year != 2030 || cvc != "123" || w.last.PayerEmail != "ada@example.com" || w.last.ReturnURL != self || w.last.Amount != l.Amount {
+	if number != "4242424242424242" || month != 12 || year != 2030 || cvc != "123" || w.last.PayerEmail != "ada@example.com" ||
+		w.last.ReturnURL != self ||
+		w.last.Amount != l.Amount {
 		t.Errorf("submitted %+v", w.last)
 	}
 	if again := w.postJSON("open", goodJSON); again.body != a.body || w.changes != 1 {
@@ -166,8 +171,10 @@ func TestJSONOutcomes(t *testing.T) {
 		{"lost", declined(issuer.CodeLost), 402, "lost_card", []string{"The card was declined"}, ""},
 		{"blocked", declined(payment.CodeBlocked), 402, "card_declined", []string{"The card was declined"}, ""},
 		{"declined for no reason", declined(""), 402, "card_declined", nil, ""},
-		{"paid", failing(fault.New(fault.KindConflict, "link_paid", "This link was paid.")), 409, "link_paid", []string{"This link was paid."}, ""},
-		{"limited", failing(&fault.Error{Kind: fault.KindRateLimited, Code: "too_many_attempts", Detail: "Slow down."}), 429, "too_many_attempts", nil, "1"},
+		{"paid", failing(fault.New(fault.KindConflict, "link_paid", "This link was paid.")), 409, "link_paid",
+			[]string{"This link was paid."}, ""},
+		{"limited", failing(&fault.Error{Kind: fault.KindRateLimited, Code: "too_many_attempts", Detail: "Slow down."}), 429,
+			"too_many_attempts", nil, "1"},
 		{"down", failing(fault.Unavailable("store_busy", 2e9, errInner, "Busy.")), 503, "store_busy", []string{`"retryable":true`}, "2"},
 		{"inner", failing(errInner), 500, "internal", []string{"req_test"}, ""},
 		{"too slow", failing(context.DeadlineExceeded), 503, "timeout", nil, "1"},
@@ -178,7 +185,8 @@ func TestJSONOutcomes(t *testing.T) {
 			w.decide = c.decide
 			a := w.postJSON("open", goodJSON)
 			var p struct{ Code string }
-			if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != c.status || p.Code != c.code || a.header.Get("Retry-After") != c.retry {
+			if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != c.status || p.Code != c.code ||
+				a.header.Get("Retry-After") != c.retry {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 			contains(t, c.name, a.body, c.wants...)
@@ -192,11 +200,13 @@ func TestOtherContentTypesAndMethods(t *testing.T) {
 	w := newWorld(t)
 	w.link("open", nil)
 	for _, ct := range []string{"", "text/plain", "multipart/form-data; boundary=x", "application/xml", ";"} {
-		if a := w.do(http.MethodPost, "/l/open/payments", goodJSON, map[string]string{"Content-Type": ct}); a.status != 415 || !strings.Contains(a.body, "unsupported_media_type") {
+		if a := w.do(http.MethodPost, "/l/open/payments", goodJSON, map[string]string{"Content-Type": ct}); a.status != 415 ||
+			!strings.Contains(a.body, "unsupported_media_type") {
 			t.Errorf("%q: %d", ct, a.status)
 		}
 	}
-	if a := w.do(http.MethodPost, "/l/open/payments", goodJSON, map[string]string{"Content-Type": "application/json; charset=utf-8"}); a.status != 200 {
+	if a := w.do(http.MethodPost, "/l/open/payments", goodJSON,
+		map[string]string{"Content-Type": "application/json; charset=utf-8"}); a.status != 200 {
 		t.Errorf("charset: %d", a.status)
 	}
 }
@@ -265,7 +275,8 @@ func TestFormFromElsewhereIsRefused(t *testing.T) {
 	w.link("open", nil)
 	for _, header := range []map[string]string{
 		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site", "Origin": publicURL},
-		{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "", "Origin": "https://pay.example.com.evil.example"}, {"Origin": "https://pay.example.com:444"},
+		{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "", "Origin": "https://pay.example.com.evil.example"},
+		{"Origin": "https://pay.example.com:444"},
 	} {
 		if a := w.postForm("open", goodForm(), header); a.status != 403 || w.changes != 0 {
 			t.Errorf("%v: %d", header, a.status)
@@ -359,7 +370,9 @@ func TestFormOutcomes(t *testing.T) {
 	if a := w.postForm("open", url.Values{"x": {strings.Repeat("a", 64<<10)}}, nil); a.status != 413 {
 		t.Errorf("large form: %d", a.status)
 	}
-	if a := w.do(http.MethodPost, "/l/open/payments", "number=%zz4242", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}); a.status != 400 || strings.Contains(a.body, "zz") {
+	if a := w.do(http.MethodPost, "/l/open/payments", "number=%zz4242",
+		map[string]string{"Content-Type": "application/x-www-form-urlencoded"}); a.status != 400 ||
+		strings.Contains(a.body, "zz") {
 		t.Errorf("broken form: %d", a.status)
 	}
 	if a := w.postForm("forged", goodForm(), nil); a.status != 404 {
@@ -400,7 +413,12 @@ func TestExpiryAsPeopleTypeIt(t *testing.T) {
 // TestF13_TheSecondPayerIsNotified: and is not shown the first one's payment.
 func TestF13_TheSecondPayerIsNotified(t *testing.T) {
 	w := newWorld(t)
-	w.pay(w.link("open", paying), "another-attempt-0001", payment.RequiresAction, func(p *payment.Payment) { p.ActionURL = "https://acs.bank.example/x" })
+	w.pay(
+		w.link("open", paying),
+		"another-attempt-0001",
+		payment.RequiresAction,
+		func(p *payment.Payment) { p.ActionURL = "https://acs.bank.example/x" },
+	)
 	w.decide = failing(fault.New(fault.KindConflict, "link_paying", "x"))
 	a := w.postForm("open", goodForm(), nil)
 	if a.status != 409 {

@@ -175,9 +175,11 @@ func TestExpiryYearsOutOfReach(t *testing.T) {
 // be sent to is refused, by form and JSON; a host is kept as mail needs it.
 func TestAddressesThatMailCannotReach(t *testing.T) {
 	for typed, want := range map[string]string{
-		"a@example.com\u200b": "a@example.com", "\ufeffa@example.com": "a@example.com", "\u200ea@example.com": "a@example.com", "a\u202e@example.com": "a@example.com",
-		" a@example.com ": "a@example.com", "user@münchen.example": "user@xn--mnchen-3ya.example", "": "",
-		"a\u00a0@example.com": "!", "a@example.com\u3002": "!", "a@exa_mple.com": "!", "a@-example.com": "!", "a@" + strings.Repeat("x", 64) + ".com": "!", "Ada <a@example.com>": "!",
+		"a@example.com\u200b": "a@example.com", "\ufeffa@example.com": "a@example.com", "\u200ea@example.com": "a@example.com",
+		"a\u202e@example.com": "a@example.com",
+		" a@example.com ":     "a@example.com", "user@münchen.example": "user@xn--mnchen-3ya.example", "": "",
+		"a\u00a0@example.com": "!", "a@example.com\u3002": "!", "a@exa_mple.com": "!", "a@-example.com": "!",
+		"a@" + strings.Repeat("x", 64) + ".com": "!", "Ada <a@example.com>": "!",
 	} {
 		w := newWorld(t)
 		w.link("open", nil)
@@ -193,7 +195,8 @@ func TestAddressesThatMailCannotReach(t *testing.T) {
 			t.Fatal(err)
 		}
 		byJSON := w.postJSON("open", with(`"ada@example.com"`, string(quoted)))
-		if refused := byJSON.status == 400; refused != (want == "!") || !refused && w.last.PayerEmail != want || refused && !strings.Contains(byJSON.body, "email_invalid") {
+		if refused := byJSON.status == 400; refused != (want == "!") || !refused && w.last.PayerEmail != want ||
+			refused && !strings.Contains(byJSON.body, "email_invalid") {
 			t.Errorf("JSON, %q: %d %s", typed, byJSON.status, byJSON.body)
 		}
 	}

@@ -50,7 +50,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{ring: keyring.NewMemory(noon), ended: map[string]bool{}, links: map[string]link.Link{}, payments: map[string]payment.Payment{}, drain: make(chan struct{})}
+	w := &world{
+		ring:     keyring.NewMemory(noon),
+		ended:    map[string]bool{},
+		links:    map[string]link.Link{},
+		payments: map[string]payment.Payment{},
+		drain:    make(chan struct{}),
+	}
 	p, err := New(Config{
 		Links: w, Payments: w, Receipts: w.ring, Mails: w, Now: func() time.Time { return noon }, PublicURL: publicURL, Drain: w.drain,
 		Log: slog.New(slog.NewTextHandler(&w.logged, nil)),
@@ -234,12 +240,25 @@ func (w *world) postForm(token string, form url.Values, header map[string]string
 }
 
 func goodForm() url.Values {
-	return url.Values{"attempt": {attempt}, "number": {goodCard}, "exp": {"12 / 30"}, "cvc": {"123"}, "name": {"Ada Payer"}, "email": {"ada@example.com"}}
+	return url.Values{
+		"attempt": {attempt},
+		"number":  {goodCard},
+		"exp":     {"12 / 30"},
+		"cvc":     {"123"},
+		"name":    {"Ada Payer"},
+		"email":   {"ada@example.com"},
+	}
 }
 
 func declined(code string) func(payment.Submit) (payment.Payment, error) {
 	return func(s payment.Submit) (payment.Payment, error) {
-		return payment.Payment{ID: payment.IDFor(s.Link.ID, s.Attempt), Status: payment.Declined, DeclineCode: code, DeclineMessage: "issuer words", Amount: s.Amount}, nil
+		return payment.Payment{
+			ID:             payment.IDFor(s.Link.ID, s.Attempt),
+			Status:         payment.Declined,
+			DeclineCode:    code,
+			DeclineMessage: "issuer words",
+			Amount:         s.Amount,
+		}, nil
 	}
 }
 

@@ -86,7 +86,12 @@ func From(err error, requestID string) Problem {
 	f := fault.From(err)
 	var known *fault.Error
 	if !errors.As(err, &known) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
-		f = fault.Unavailable("timeout", defaultRetryAfter, err, "The request timed out and its outcome is not known yet. Retry with the same Idempotency-Key or attempt.")
+		f = fault.Unavailable(
+			"timeout",
+			defaultRetryAfter,
+			err,
+			"The request timed out and its outcome is not known yet. Retry with the same Idempotency-Key or attempt.",
+		)
 	}
 
 	s := statusOf(f.Kind)
@@ -172,7 +177,9 @@ func MethodNotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
 	p := Problem{
 		Type: typeBase + "headers_too_large", Title: "Headers too large", Status: http.StatusRequestHeaderFieldsTooLarge,
-		Detail: "The URL and headers of a request must be at most " + strconv.Itoa(most) + " bytes together.", Code: "headers_too_large", RequestID: RequestID(r.Context()),
+		Detail: "The URL and headers of a request must be at most " + strconv.Itoa(
+			most,
+		) + " bytes together.", Code: "headers_too_large", RequestID: RequestID(r.Context()),
 	}
 	// What follows on the connection may be the rest of these headers.
 	w.Header().Set("Connection", "close")

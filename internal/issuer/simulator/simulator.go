@@ -110,7 +110,11 @@ func New(c Config) (*Simulator, error) {
 	}
 	if c.PublicPath[0] != '/' || path.Clean(c.PublicPath) != c.PublicPath || strings.ContainsAny(c.PublicPath, "{}?#% \"<>;") ||
 		c.PublicPath == "/" {
-		return nil, fault.Invalid("PublicPath", "parameter_invalid", "PublicPath must begin with a slash, not end with one, and contain no special characters.")
+		return nil, fault.Invalid(
+			"PublicPath",
+			"parameter_invalid",
+			"PublicPath must begin with a slash, not end with one, and contain no special characters.",
+		)
 	}
 	if c.BookPath == "" {
 		return nil, fault.Invalid("BookPath", "parameter_missing", "BookPath is required.")

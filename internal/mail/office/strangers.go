@@ -28,7 +28,11 @@ func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string,
 		return "", err
 	}
 	if refused {
-		return "", fault.New(fault.KindConflict, "mail_refused", "This recipient has opted out of payment links by email. Send the link another way.")
+		return "", fault.New(
+			fault.KindConflict,
+			"mail_refused",
+			"This recipient has opted out of payment links by email. Send the link another way.",
+		)
 	}
 
 	to, no, err := l.admitted(ctx, account, mode, to)

@@ -124,7 +124,20 @@ func (l *Local) try(ctx context.Context, m mail.Message) {
 	o := l.judge(m, l.deliver(ctx, m))
 	l.Observe(m.Kind, o.Status)
 	if o.Status == mail.DeadLetterStatus {
-		l.Log.ErrorContext(ctx, "an email failed and is no longer retried", "mail", m.ID, "kind", m.Kind, "account", m.Account, "attempt", m.Attempt, "error", o.Error)
+		l.Log.ErrorContext(
+			ctx,
+			"an email failed and is no longer retried",
+			"mail",
+			m.ID,
+			"kind",
+			m.Kind,
+			"account",
+			m.Account,
+			"attempt",
+			m.Attempt,
+			"error",
+			o.Error,
+		)
 	}
 	// Recorded even if the process is being stopped, because the mail was sent.
 	if err := l.Outbox.SettleMails(context.WithoutCancel(ctx), []mail.Outcome{o}); err != nil {

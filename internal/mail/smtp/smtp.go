@@ -189,7 +189,10 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Email) error {
 
 // errUTF8 is permanent: RFC 6531 has no other spelling for such an address, so no try can
 // succeed.
-var errUTF8 = fmt.Errorf("%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not support such addresses (SMTPUTF8)", mail.ErrPermanent)
+var errUTF8 = fmt.Errorf(
+	"%w: smtputf8_missing: the address has letters beyond ASCII before the @, and the mail server does not support such addresses (SMTPUTF8)",
+	mail.ErrPermanent,
+)
 
 // needsUTF8 reports whether an address of the mail, with its domain in ASCII, still has
 // characters beyond ASCII.

@@ -34,7 +34,13 @@ func TestF23_AnalyticsOverATable(t *testing.T) {
 	both := dynamotest.Distributed{Store: table, Feed: feed}
 	dynamotest.Start(t, func(ctx context.Context) error { return stream.Relay(ctx, "dynamo", table, feed) })
 	dynamotest.Start(t, feed.RunBalances)
-	analytics, err := projection.OpenAnalytics(t.Context(), feed.Feed, table, filepath.Join(t.TempDir(), "analytics.db"), slog.New(slog.DiscardHandler))
+	analytics, err := projection.OpenAnalytics(
+		t.Context(),
+		feed.Feed,
+		table,
+		filepath.Join(t.TempDir(), "analytics.db"),
+		slog.New(slog.DiscardHandler),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ func TestGrow(t *testing.T) {
 		units     float64
 		throttled bool
 		want      uint16
-	}{{1, 100, false, 1}, {0, 0, false, 1}, {1, 650, false, 2}, {1, 10, true, 2}, {2, 999, true, 4}, {4, 599, false, 4}, {200, 900, false, 256}, {256, 1000, true, 256}} {
+	}{{1, 100, false, 1}, {0, 0, false, 1}, {1, 650, false, 2}, {1, 10, true, 2}, {2, 999, true, 4}, {4, 599, false, 4},
+		{200, 900, false, 256}, {256, 1000, true, 256}} {
 		if got := dynamo.Grow(c.n, c.units, c.throttled); got != c.want {
 			t.Errorf("%d buckets at %g units, throttled %v: %d, want %d", c.n, c.units, c.throttled, got, c.want)
 		}

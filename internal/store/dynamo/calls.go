@@ -246,7 +246,8 @@ func (s *Store) send(ctx context.Context, token string, writes []write) error {
 	}
 
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &s.table, Key: w.key.item(), UpdateExpression: &w.update,
-		ConditionExpression: &w.condition, ExpressionAttributeValues: w.values, ReturnValuesOnConditionCheckFailure: old, ReturnConsumedCapacity: units})
+		ConditionExpression: &w.condition, ExpressionAttributeValues: w.values, ReturnValuesOnConditionCheckFailure: old,
+		ReturnConsumedCapacity: units})
 	if err == nil {
 		s.spent("UpdateItem", start, partition, true, one(out.ConsumedCapacity)...)
 	}

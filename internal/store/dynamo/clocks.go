@@ -70,8 +70,12 @@ func (s *Store) TestClocks(ctx context.Context) (map[string]time.Duration, error
 func (s *Store) PutClock(ctx context.Context, account string, ahead time.Duration) error {
 	row := key{clocksPartition, account}.item()
 	row[attrAhead] = num(ahead.Microseconds())
-	err := s.commit(ctx, "", []write{{put: row, condition: "attribute_not_exists(pk) OR o < :ahead", values: values{":ahead": num(ahead.Microseconds())}}},
-		func(int, item, bool) error { return nil })
+	err := s.commit(
+		ctx,
+		"",
+		[]write{{put: row, condition: "attribute_not_exists(pk) OR o < :ahead", values: values{":ahead": num(ahead.Microseconds())}}},
+		func(int, item, bool) error { return nil },
+	)
 
 	if err == nil {
 		s.clocks.Put(account, ahead)
@@ -92,10 +96,12 @@ func (s *Store) dueByClocks(ctx context.Context, kind string, now time.Time) ([]
 		}
 
 		for b := range n {
-			rows := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p AND begins_with(sk, :kind)"),
-				FilterExpression: aws.String("attribute_exists(d) AND d <> :review AND e <= :until AND e > :now"),
-				ExpressionAttributeValues: values{":p": str(partition(account, b)), ":kind": str(kind), ":review": str(inReview),
-					":until": num(now.Add(ahead).UnixMicro()), ":now": num(now.UnixMicro())}})
+			rows := s.newPages(
+				dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p AND begins_with(sk, :kind)"),
+					FilterExpression: aws.String("attribute_exists(d) AND d <> :review AND e <= :until AND e > :now"),
+					ExpressionAttributeValues: values{":p": str(partition(account, b)), ":kind": str(kind), ":review": str(inReview),
+						":until": num(now.Add(ahead).UnixMicro()), ":now": num(now.UnixMicro())}},
+			)
 			for {
 				if err := rows.fill(ctx); err != nil {
 					return err

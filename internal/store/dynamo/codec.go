@@ -309,7 +309,13 @@ func (p pieces) decodeEvents(o owner, metadata map[string]string, from int) ([]s
 // damaged returns the fault of an item that cannot be decoded or is not the one that its key names.
 // The item is never served.
 func damaged(object, id string, cause error) error {
-	f := fault.New(fault.KindInternal, object+"_damaged", "The stored %s %s is damaged and is not served. Restore it from a backup.", object, id)
+	f := fault.New(
+		fault.KindInternal,
+		object+"_damaged",
+		"The stored %s %s is damaged and is not served. Restore it from a backup.",
+		object,
+		id,
+	)
 	f.Cause = cause
 	return f
 }

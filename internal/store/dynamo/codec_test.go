@@ -116,12 +116,46 @@ func TestTheLargestPaymentFits(t *testing.T) {
 	for range link.MaxMetadata {
 		metadata[noise(t, 64)] = noise(t, link.MaxMetadataValueChars)
 	}
-	l := link.Link{ID: id.New(id.Link), Account: id.New(id.Account), Mode: link.Test, Payee: noise(t, 200), Amount: money.Of(2_000, "EUR"), Issuer: "simulator",
-		Description: noise(t, 2000), Reference: noise(t, 800), Realm: noise(t, 64), Metadata: metadata, MaxUses: 1, ExpiresAt: noon.Add(time.Hour),
-		RedirectURL: noise(t, 2048), Capture: link.CaptureAutomatic, LatePolicy: link.LateAccept, Token: noise(t, 204)}
-	p := payment.Payment{ID: payment.IDFor(l.ID, noise(t, 64)), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: noise(t, 64), Issuer: l.Issuer, Amount: l.Amount,
-		Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, LinkUses: 1, PayerName: noise(t, 400), PayerEmail: noise(t, 254),
-		Realm: l.Realm, Reference: l.Reference, Metadata: metadata, CreatedAt: noon}
+	l := link.Link{
+		ID:      id.New(id.Link),
+		Account: id.New(id.Account),
+		Mode:    link.Test,
+		Payee:   noise(t, 200),
+		Amount:  money.Of(2_000, "EUR"),
+		Issuer:  "simulator",
+		Description: noise(
+			t,
+			2000,
+		),
+		Reference:   noise(t, 800),
+		Realm:       noise(t, 64),
+		Metadata:    metadata,
+		MaxUses:     1,
+		ExpiresAt:   noon.Add(time.Hour),
+		RedirectURL: noise(t, 2048),
+		Capture:     link.CaptureAutomatic,
+		LatePolicy:  link.LateAccept,
+		Token:       noise(t, 204),
+	}
+	p := payment.Payment{
+		ID:         payment.IDFor(l.ID, noise(t, 64)),
+		Account:    l.Account,
+		Mode:       l.Mode,
+		Link:       l.ID,
+		Attempt:    noise(t, 64),
+		Issuer:     l.Issuer,
+		Amount:     l.Amount,
+		Capture:    l.Capture,
+		LatePolicy: l.LatePolicy,
+		LinkEndsAt: l.ExpiresAt,
+		LinkUses:   1,
+		PayerName:  noise(t, 400),
+		PayerEmail: noise(t, 254),
+		Realm:      l.Realm,
+		Reference:  l.Reference,
+		Metadata:   metadata,
+		CreatedAt:  noon,
+	}
 	var had beside
 	largest := 0
 	step := func(in payment.Input) {
@@ -146,11 +180,18 @@ func TestTheLargestPaymentFits(t *testing.T) {
 		largest = max(largest, sizeOf(row))
 	}
 	step(payment.Input{Kind: payment.Begin, Link: l})
-	step(payment.Input{Kind: payment.Sync, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, IssuerReference: noise(t, 64), At: noon}})
+	step(
+		payment.Input{
+			Kind:   payment.Sync,
+			Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, IssuerReference: noise(t, 64), At: noon},
+		},
+	)
 	for range payment.MaxRefunds {
 		refund := id.New(id.Refund)
 		step(payment.Input{Kind: payment.RefundAsked, Refund: refund, Amount: money.Of(1, p.Amount.Currency)})
-		step(payment.Input{Kind: payment.RefundAnswer, Refund: refund, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1, "EUR")}})
+		step(
+			payment.Input{Kind: payment.RefundAnswer, Refund: refund, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1, "EUR")}},
+		)
 	}
 	t.Logf("%d log entries, %d events: %d bytes of %d", len(p.Log), len(had.events), largest, maxItemBytes)
 	if len(p.Log) < 40 || largest > maxItemBytes/2 {

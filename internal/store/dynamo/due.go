@@ -119,8 +119,12 @@ func (s *Store) lookInto(ctx context.Context, shard string, now time.Time) ([]it
 	if strings.HasSuffix(shard, setAside) {
 		most = asideRow
 	}
-	q := dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(most), KeyConditionExpression: aws.String("d = :d AND e <= :now"),
-		ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())}}
+	q := dynamodb.QueryInput{
+		IndexName:                 aws.String(indexDue),
+		Limit:                     aws.Int32(most),
+		KeyConditionExpression:    aws.String("d = :d AND e <= :now"),
+		ExpressionAttributeValues: values{":d": str(shard), ":now": num(now.UnixMicro())},
+	}
 
 	rows, next, _, err := s.query(ctx, q)
 	if err != nil || next == nil || most == asideRow {
@@ -260,7 +264,8 @@ func (s *Store) EachAside(ctx context.Context, visit func(id, account string, mi
 
 			for _, row := range found {
 				k := keyOf(row)
-				if err := visit(strings.TrimPrefix(k.sk, kind), accountOf(k.pk), number(row, attrMisses), fromMicros(number(row, attrDueAt))); err != nil {
+				if err := visit(strings.TrimPrefix(k.sk, kind), accountOf(k.pk), number(row, attrMisses),
+					fromMicros(number(row, attrDueAt))); err != nil {
 					return err
 				}
 			}
@@ -291,7 +296,11 @@ func (s *Store) RetryAside(ctx context.Context, now time.Time) (n int64, err err
 			for _, row := range p.rows {
 				k := keyOf(row)
 				w := write{key: k, update: "SET e = :now, d = :d REMOVE f", condition: "d = :aside",
-					values: values{":now": num(now.UnixMicro()), ":d": str(dueShard(kind, strings.TrimPrefix(k.sk, kind))), ":aside": str(kind + setAside)}}
+					values: values{
+						":now":   num(now.UnixMicro()),
+						":d":     str(dueShard(kind, strings.TrimPrefix(k.sk, kind))),
+						":aside": str(kind + setAside),
+					}}
 				moved := int64(1)
 				if err := s.commit(ctx, "", []write{w}, func(int, item, bool) error { moved = 0; return nil }); err != nil {
 					return n, err

@@ -87,8 +87,15 @@ func Open(ctx context.Context, rawURL string, options ...func(*Options)) (*Store
 		return nil, err
 	}
 
-	return &Store{table: table, db: dynamodb.NewFromConfig(cfg), feed: dynamodbstreams.NewFromConfig(cfg), observe: o.Observe, writes: obs.NewWrites(time.Now),
-		callBudget: callBudget, tryTimeout: tryTimeout}, nil
+	return &Store{
+		table:      table,
+		db:         dynamodb.NewFromConfig(cfg),
+		feed:       dynamodbstreams.NewFromConfig(cfg),
+		observe:    o.Observe,
+		writes:     obs.NewWrites(time.Now),
+		callBudget: callBudget,
+		tryTimeout: tryTimeout,
+	}, nil
 }
 
 // tableName matches the names that DynamoDB allows.
@@ -104,7 +111,9 @@ func Parse(rawURL string) (table string, settings url.Values, err error) {
 	}
 
 	if u.Scheme != "dynamodb" || !tableName.MatchString(u.Host) || (u.Path != "" && u.Path != "/") {
-		return "", nil, errors.New("the store's address must be dynamodb://TABLE?region=REGION, with a table's name of 3 to 255 characters A-Z a-z 0-9 _ . -")
+		return "", nil, errors.New(
+			"the store's address must be dynamodb://TABLE?region=REGION, with a table's name of 3 to 255 characters A-Z a-z 0-9 _ . -",
+		)
 	}
 
 	q := u.Query()

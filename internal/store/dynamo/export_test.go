@@ -55,8 +55,10 @@ func InFirstShard(id string) bool { return dueShard(paymentPrefix, id) == dueNam
 
 // Spoil damages the documents of an account's items of a kind, without the store's knowledge.
 func (s *Store) Spoil(ctx context.Context, account, kind string) error {
-	p := s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p AND begins_with(sk, :kind)"),
-		ExpressionAttributeValues: values{":p": str(partition(account, 0)), ":kind": str(kind)}})
+	p := s.newPages(
+		dynamodb.QueryInput{ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :p AND begins_with(sk, :kind)"),
+			ExpressionAttributeValues: values{":p": str(partition(account, 0)), ":kind": str(kind)}},
+	)
 	for {
 		if err := p.fill(ctx); err != nil || len(p.rows) == 0 {
 			return err

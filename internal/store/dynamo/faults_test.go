@@ -52,7 +52,8 @@ func (w *wire) set(hurt func(operation string) injury) {
 // writes injures the next n writes.
 func (w *wire) writes(what injury, n int) {
 	w.set(func(operation string) injury {
-		if n == 0 || !(strings.HasPrefix(operation, "Put") || strings.HasPrefix(operation, "Update") || strings.HasPrefix(operation, "Transact")) {
+		if n == 0 ||
+			!(strings.HasPrefix(operation, "Put") || strings.HasPrefix(operation, "Update") || strings.HasPrefix(operation, "Transact")) {
 			return none
 		}
 		n--
@@ -97,7 +98,9 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 
 func answer(r *http.Request, status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(bytes.NewReader([]byte(body))), ContentLength: int64(len(body))}
+		Header: http.Header{
+			"Content-Type": {"application/x-amz-json-1.0"},
+		}, Body: io.NopCloser(bytes.NewReader([]byte(body))), ContentLength: int64(len(body))}
 }
 
 func openHurt(t *testing.T) (*dynamo.Store, *wire) {
@@ -116,11 +119,27 @@ func newLink(t *testing.T, s *dynamo.Store, maxUses int64) link.Link {
 }
 
 func linkEvent(l link.Link, kind string, seq int64) stream.Event {
-	return stream.Event{ID: id.New(id.Event), Type: kind, Account: l.Account, Mode: l.Mode, Object: l.ID, ObjectSeq: seq, CreatedAt: storetest.Epoch, Data: []byte(`{"a":1}`)}
+	return stream.Event{
+		ID:        id.New(id.Event),
+		Type:      kind,
+		Account:   l.Account,
+		Mode:      l.Mode,
+		Object:    l.ID,
+		ObjectSeq: seq,
+		CreatedAt: storetest.Epoch,
+		Data:      []byte(`{"a":1}`),
+	}
 }
 
 func record(l link.Link, n string) *idempotency.Record {
-	return &idempotency.Record{Scope: l.Account, Key: n, Fingerprint: []byte{1}, Status: 200, Answer: []byte("sealed " + l.ID), CreatedAt: storetest.Epoch}
+	return &idempotency.Record{
+		Scope:       l.Account,
+		Key:         n,
+		Fingerprint: []byte{1},
+		Status:      200,
+		Answer:      []byte("sealed " + l.ID),
+		CreatedAt:   storetest.Epoch,
+	}
 }
 
 const attempt1, attempt2 = "attempt-000000000001", "attempt-000000000002"
@@ -129,7 +148,8 @@ const attempt1, attempt2 = "attempt-000000000001", "attempt-000000000002"
 // whatever the wire does to a few tries.
 func TestF26EveryWriteSurvives(t *testing.T) {
 	s, w := openHurt(t)
-	for name, what := range map[string]injury{"throttled": throttle, "in conflict": conflict, "answer lost": drop, "not sent": lose, "answered 500": broken} {
+	for name, what := range map[string]injury{"throttled": throttle, "in conflict": conflict, "answer lost": drop, "not sent": lose,
+		"answered 500": broken} {
 		t.Run(name, func(t *testing.T) {
 			ctx := t.Context()
 			do := func(step string, f func() error) {
@@ -160,7 +180,12 @@ func TestF26EveryWriteSurvives(t *testing.T) {
 			})
 			late := newLink(t, s, 1)
 			do("expire", func() error {
-				_, err := s.ExpireLinks(ctx, late.ExpiresAt, 1000, func(k link.Link) (stream.Event, error) { return linkEvent(k, link.EventExpired, 2), nil })
+				_, err := s.ExpireLinks(
+					ctx,
+					late.ExpiresAt,
+					1000,
+					func(k link.Link) (stream.Event, error) { return linkEvent(k, link.EventExpired, 2), nil },
+				)
 				return err
 			})
 			do("record", func() error { return s.PutIdempotency(ctx, *record(other, "put")) })
@@ -182,7 +207,8 @@ func TestF26EveryWriteSurvives(t *testing.T) {
 					told[e.Type]++
 				}
 			}
-			if told[link.EventCreated] != 3 || told[link.EventPaid] != 1 || told[link.EventCanceled] != 1 || told[link.EventExpired] != 1 || told["payment.succeeded"] != 2 {
+			if told[link.EventCreated] != 3 || told[link.EventPaid] != 1 || told[link.EventCanceled] != 1 || told[link.EventExpired] != 1 ||
+				told["payment.succeeded"] != 2 {
 				t.Errorf("told %v", told)
 			}
 		})

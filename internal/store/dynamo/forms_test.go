@@ -36,7 +36,8 @@ func TestFormsAreLoaded(t *testing.T) {
 	if err := s.EachForm(t.Context(), func(_ link.Form, err error) error { seen++; return err }); err != nil || seen != 2 {
 		t.Errorf("%d visited, %v", seen, err)
 	}
-	if list, err := s.ListForms(t.Context(), link.FormFilter{Account: account, Mode: link.Test, Limit: 10}); err != nil || len(list) != 2 || list[0].ID != forms[1].ID {
+	if list, err := s.ListForms(t.Context(), link.FormFilter{Account: account, Mode: link.Test, Limit: 10}); err != nil || len(list) != 2 ||
+		list[0].ID != forms[1].ID {
 		t.Errorf("listed %+v, %v", list, err)
 	}
 }

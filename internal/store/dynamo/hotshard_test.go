@@ -180,8 +180,16 @@ func (h *hotShard) String() string {
 	for _, n := range h.n {
 		buckets = max(buckets, n)
 	}
-	return fmt.Sprintf("%7d payments, requests throttled %5.2f %%, steps refused %5.2f %%, a step takes p50 %s p99 %s p99.9 %s, at most %d buckets",
-		h.sales, 100*float64(h.throttled)/float64(h.requests), 100*float64(h.refused)/float64(len(h.took)+h.refused), at(.5), at(.99), at(.999), buckets)
+	return fmt.Sprintf(
+		"%7d payments, requests throttled %5.2f %%, steps refused %5.2f %%, a step takes p50 %s p99 %s p99.9 %s, at most %d buckets",
+		h.sales,
+		100*float64(h.throttled)/float64(h.requests),
+		100*float64(h.refused)/float64(len(h.took)+h.refused),
+		at(.5),
+		at(.99),
+		at(.999),
+		buckets,
+	)
 }
 
 // TestHotShard prints the effect of the limits on 10 M payments a day, at ten times the mean,

@@ -277,6 +277,12 @@ func decodeLink(i item) (offer, error) {
 	}
 
 	o.Uses, o.Reserved, o.LastPayment = number(i, attrUses), number(i, attrReserved), text(i, attrLast)
-	o.CanceledAt, o.ExpiredAt, o.PaidAt = fromMicros(number(i, attrCanceled)), fromMicros(number(i, attrExpired)), fromMicros(number(i, attrPaid))
+	o.CanceledAt, o.ExpiredAt, o.PaidAt = fromMicros(
+		number(i, attrCanceled),
+	), fromMicros(
+		number(i, attrExpired),
+	), fromMicros(
+		number(i, attrPaid),
+	)
 	return o, nil
 }

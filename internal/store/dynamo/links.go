@@ -154,9 +154,12 @@ func (s *Store) ListLinks(ctx context.Context, f link.Filter) ([]link.Link, erro
 
 	var pages []*pages
 	for b := range n {
-		pages = append(pages, s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
-			KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :a AND :z"),
-			ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": str(linkPrefix), ":z": str(last)}}))
+		pages = append(
+			pages,
+			s.newPages(dynamodb.QueryInput{ConsistentRead: aws.Bool(true), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
+				KeyConditionExpression:    aws.String("pk = :p AND sk BETWEEN :a AND :z"),
+				ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": str(linkPrefix), ":z": str(last)}}),
+		)
 	}
 
 	newest := func(a, b item) int { return strings.Compare(text(b, attrSort), text(a, attrSort)) }
@@ -333,8 +336,12 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 // contents stay unchanged, so an operator can restore it.
 func (s *Store) linkAside(ctx context.Context, row item, now time.Time) error {
 	w := write{key: keyOf(row), update: "SET e = :later, d = :d ADD f :one", condition: "e = :at",
-		values: values{":later": num(now.Add(link.Backoff(number(row, attrMisses))).UnixMicro()), ":d": str(linkPrefix + setAside), ":one": num(1),
-			":at": num(number(row, attrDueAt))}}
+		values: values{
+			":later": num(now.Add(link.Backoff(number(row, attrMisses))).UnixMicro()),
+			":d":     str(linkPrefix + setAside),
+			":one":   num(1),
+			":at":    num(number(row, attrDueAt)),
+		}}
 	return s.commit(ctx, "", []write{w}, func(int, item, bool) error { return nil })
 }
 

@@ -76,7 +76,10 @@ func (s *Store) describe(ctx context.Context) (*types.TableDescription, error) {
 
 // schema returns a primary key of a partition key and a sort key.
 func schema(hash, sort string) []types.KeySchemaElement {
-	return []types.KeySchemaElement{{AttributeName: aws.String(hash), KeyType: types.KeyTypeHash}, {AttributeName: aws.String(sort), KeyType: types.KeyTypeRange}}
+	return []types.KeySchemaElement{
+		{AttributeName: aws.String(hash), KeyType: types.KeyTypeHash},
+		{AttributeName: aws.String(sort), KeyType: types.KeyTypeRange},
+	}
 }
 
 // attributes are the types of all attributes that are part of a key.
@@ -169,7 +172,11 @@ func checkKeys(t *types.TableDescription) error {
 	}
 	for _, i := range t.GlobalSecondaryIndexes {
 		if k, ours := indexes[aws.ToString(i.IndexName)]; ours && !sameKeys(i.KeySchema, schema(k[0], k[1])) {
-			return fmt.Errorf("the index %s of the table %s does not have paylink's keys: remove it, and migrate again", aws.ToString(i.IndexName), aws.ToString(t.TableName))
+			return fmt.Errorf(
+				"the index %s of the table %s does not have paylink's keys: remove it, and migrate again",
+				aws.ToString(i.IndexName),
+				aws.ToString(t.TableName),
+			)
 		}
 	}
 	return nil
@@ -208,7 +215,10 @@ func (s *Store) addIndexes(ctx context.Context, t *types.TableDescription) error
 		create := &types.CreateGlobalSecondaryIndexAction{IndexName: aws.String(name), KeySchema: schema(k[0], k[1]),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}
 		if p := t.ProvisionedThroughput; p != nil && aws.ToInt64(p.WriteCapacityUnits) > 0 { // the operator provisions capacity
-			create.ProvisionedThroughput = &types.ProvisionedThroughput{ReadCapacityUnits: p.ReadCapacityUnits, WriteCapacityUnits: p.WriteCapacityUnits}
+			create.ProvisionedThroughput = &types.ProvisionedThroughput{
+				ReadCapacityUnits:  p.ReadCapacityUnits,
+				WriteCapacityUnits: p.WriteCapacityUnits,
+			}
 		}
 
 		have[name] = true
@@ -272,7 +282,11 @@ func (s *Store) tidies(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if aws.ToString(d.AttributeName) != attrEndsAt {
-		return false, fmt.Errorf("the table %s deletes items by the attribute %q: that is not paylink's, switch it off", s.table, aws.ToString(d.AttributeName))
+		return false, fmt.Errorf(
+			"the table %s deletes items by the attribute %q: that is not paylink's, switch it off",
+			s.table,
+			aws.ToString(d.AttributeName),
+		)
 	}
 	return true, nil
 }

@@ -72,8 +72,10 @@ func complete(t *testing.T, url, endpoint string) {
 		t.Fatal(err)
 	}
 	d := out.Table
-	if len(d.GlobalSecondaryIndexes) != 3 || d.StreamSpecification == nil || d.StreamSpecification.StreamViewType != types.StreamViewTypeNewAndOldImages ||
-		d.BillingModeSummary == nil || d.BillingModeSummary.BillingMode != types.BillingModePayPerRequest {
+	if len(d.GlobalSecondaryIndexes) != 3 || d.StreamSpecification == nil ||
+		d.StreamSpecification.StreamViewType != types.StreamViewTypeNewAndOldImages ||
+		d.BillingModeSummary == nil ||
+		d.BillingModeSummary.BillingMode != types.BillingModePayPerRequest {
 		t.Fatalf("%+v", d)
 	}
 	ttl, err := db.DescribeTimeToLive(t.Context(), &dynamodb.DescribeTimeToLiveInput{TableName: &table})

@@ -113,9 +113,12 @@ func (s *Store) ListPayments(ctx context.Context, f payment.Filter) ([]payment.P
 
 	var all []*pages
 	for _, b := range buckets {
-		all = append(all, s.newPages(dynamodb.QueryInput{IndexName: aws.String(indexHistory), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
-			KeyConditionExpression:    aws.String("pk = :p AND h BETWEEN :a AND :z"),
-			ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": bin(first), ":z": bin(last)}}))
+		all = append(
+			all,
+			s.newPages(dynamodb.QueryInput{IndexName: aws.String(indexHistory), ScanIndexForward: aws.Bool(false), Limit: aws.Int32(batchItems),
+				KeyConditionExpression:    aws.String("pk = :p AND h BETWEEN :a AND :z"),
+				ExpressionAttributeValues: values{":p": str(partition(f.Account, b)), ":a": bin(first), ":z": bin(last)}}),
+		)
 	}
 
 	newest := func(a, b item) int { return bytes.Compare(bytesOf(b, attrHistory), bytesOf(a, attrHistory)) }
@@ -274,8 +277,11 @@ func (s *Store) CountDue(ctx context.Context, now time.Time) (total int64, err e
 // shard.
 func (s *Store) OldestDue(ctx context.Context) (oldest time.Time, err error) {
 	for _, shard := range dueNames(paymentPrefix) {
-		rows, _, _, err := s.query(ctx, dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(1), KeyConditionExpression: aws.String("d = :d"),
-			ExpressionAttributeValues: values{":d": str(shard)}})
+		rows, _, _, err := s.query(
+			ctx,
+			dynamodb.QueryInput{IndexName: aws.String(indexDue), Limit: aws.Int32(1), KeyConditionExpression: aws.String("d = :d"),
+				ExpressionAttributeValues: values{":d": str(shard)}},
+		)
 		if err != nil {
 			return time.Time{}, err
 		}
@@ -298,8 +304,12 @@ func (s *Store) CountAside(ctx context.Context, kind string) (int64, error) {
 // countDue returns the number of rows of a shard that are due until a time. DynamoDB counts;
 // nothing but the number is sent.
 func (s *Store) countDue(ctx context.Context, shard string, until time.Time) (total int64, err error) {
-	q := dynamodb.QueryInput{IndexName: aws.String(indexDue), Select: types.SelectCount, KeyConditionExpression: aws.String("d = :d AND e <= :now"),
-		ExpressionAttributeValues: values{":d": str(shard), ":now": num(until.UnixMicro())}}
+	q := dynamodb.QueryInput{
+		IndexName:                 aws.String(indexDue),
+		Select:                    types.SelectCount,
+		KeyConditionExpression:    aws.String("d = :d AND e <= :now"),
+		ExpressionAttributeValues: values{":d": str(shard), ":now": num(until.UnixMicro())},
+	}
 	for {
 		_, next, n, err := s.query(ctx, q)
 		if err != nil {

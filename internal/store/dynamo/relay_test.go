@@ -244,7 +244,12 @@ func TestF23RebuiltFromTheTable(t *testing.T) {
 			wire.once(c.operation, c.answer)
 			before := scans.Load()
 			dynamotest.Start(t, relay)
-			within(t, 3*time.Minute, "the relay comes upon what is wrong", func() bool { return wire.told() && (!c.rebuilt || scans.Load() > before) })
+			within(
+				t,
+				3*time.Minute,
+				"the relay comes upon what is wrong",
+				func() bool { return wire.told() && (!c.rebuilt || scans.Load() > before) },
+			)
 			checkFeed(t, s, feed, w.account, available)
 			now, err := feed.Checkpoints(t.Context(), "dynamo")
 			if err != nil || now["shardId-00000000000000000000-gone"] != "" {
@@ -296,7 +301,8 @@ func TestF19TheFeedTakesEachEventOnce(t *testing.T) {
 	done := storetest.Answered(t, begin.Payment, issuer.Approved)
 	events := append(append([]stream.Event{linkEvent(l, link.EventCreated, 1)}, begin.Events...), done.Events...)
 	for _, batch := range [][]stream.Event{events[:2], events[:3], {events[3]}, {events[1]}, events, {events[3], events[3]}} {
-		if err := feed.AppendBatch(t.Context(), "dynamo", stream.Batch{Events: batch, Checkpoints: map[string]string{"s": "after 1"}}); err != nil {
+		if err := feed.AppendBatch(t.Context(), "dynamo", stream.Batch{Events: batch,
+			Checkpoints: map[string]string{"s": "after 1"}}); err != nil {
 			t.Fatal(err)
 		}
 	}

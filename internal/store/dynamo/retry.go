@@ -135,7 +135,11 @@ func judge(err error) effect {
 		case "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "ThrottledException", "Throttling",
 			"TooManyRequestsException", "LimitExceededException", "TransactionConflictException", "ReplicatedWriteConflictException":
 			return notDone
-		case "TransactionInProgressException", "InternalServerError", "InternalFailure", "ServiceUnavailable", "IdempotentParameterMismatchException":
+		case "TransactionInProgressException",
+			"InternalServerError",
+			"InternalFailure",
+			"ServiceUnavailable",
+			"IdempotentParameterMismatchException":
 			return unknown
 		}
 

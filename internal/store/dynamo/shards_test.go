@@ -21,13 +21,17 @@ func TestChart(t *testing.T) {
 		begin  []string
 		forget []string
 	}{
-		"children wait for their parent":           {tree, at{"a": "after 5"}, false, []string{"a"}, []string{"b", "c", "d"}, nil},
-		"both children follow it":                  {tree, at{"a": checkpointDone}, false, []string{"b", "c"}, []string{"b", "c", "d"}, nil},
-		"a grandchild waits for its own":           {tree, at{"a": checkpointDone, "b": "after 12", "c": checkpointDone, "d": "at 20"}, false, []string{"b"}, nil, nil},
-		"and follows it":                           {tree, at{"a": checkpointDone, "b": checkpointDone, "c": "after 13", "d": "at 20"}, false, []string{"c", "d"}, nil, nil},
-		"the parent has left, read":                {tree[1:], at{"a": checkpointDone, "b": "after 12", "c": "at 11", "d": "at 20"}, false, []string{"b", "c"}, nil, []string{"a"}},
+		"children wait for their parent": {tree, at{"a": "after 5"}, false, []string{"a"}, []string{"b", "c", "d"}, nil},
+		"both children follow it":        {tree, at{"a": checkpointDone}, false, []string{"b", "c"}, []string{"b", "c", "d"}, nil},
+		"a grandchild waits for its own": {tree, at{"a": checkpointDone, "b": "after 12", "c": checkpointDone, "d": "at 20"}, false,
+			[]string{"b"}, nil, nil},
+		"and follows it": {tree, at{"a": checkpointDone, "b": checkpointDone, "c": "after 13", "d": "at 20"}, false,
+			[]string{"c", "d"}, nil, nil},
+		"the parent has left, read": {tree[1:], at{"a": checkpointDone, "b": "after 12", "c": "at 11", "d": "at 20"}, false,
+			[]string{"b", "c"}, nil, []string{"a"}},
 		"the parent has left, read, before we saw": {tree[1:3], at{"a": checkpointDone}, false, []string{"b", "c"}, []string{"b", "c"}, nil},
-		"it left unread":                           {tree[1:], at{"a": "after 5", "b": "at 10", "c": "at 11", "d": "at 20"}, true, []string{}, nil, []string{}},
+		"it left unread": {tree[1:], at{"a": "after 5", "b": "at 10", "c": "at 11", "d": "at 20"}, true, []string{},
+			nil, []string{}},
 		"it left before its first record was read": {tree[1:], at{"a": "at 1"}, true, nil, nil, nil},
 		"a generation is missing":                  {[]shard{{"z", "y", "90"}}, at{"a": checkpointDone}, true, nil, nil, nil},
 		"another stream":                           {[]shard{{"z", "", "1"}}, at{"a": checkpointDone}, true, nil, nil, nil},

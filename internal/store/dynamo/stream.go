@@ -403,7 +403,10 @@ func gatherChanges(events []stream.Event, aside []stream.Aside, now, was item) (
 	more, err := changes(now, was)
 	if err != nil {
 		k := keyOf(now)
-		return events, append(aside, stream.Aside{Item: k.sk[strings.IndexByte(k.sk, '#')+1:], Account: accountOf(k.pk), Reason: err.Error(), At: time.Now()})
+		return events, append(
+			aside,
+			stream.Aside{Item: k.sk[strings.IndexByte(k.sk, '#')+1:], Account: accountOf(k.pk), Reason: err.Error(), At: time.Now()},
+		)
 	}
 	return append(events, more...), aside
 }

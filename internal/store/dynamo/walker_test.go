@@ -100,7 +100,9 @@ func (v *streamServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var out any
 	switch operation {
 	case "DescribeTable":
-		out = map[string]any{"Table": map[string]any{"TableStatus": "ACTIVE", "LatestStreamArn": "arn:aws:dynamodb:x:1:table/t/stream/2030-01-01T00:00:00.000"}}
+		out = map[string]any{
+			"Table": map[string]any{"TableStatus": "ACTIVE", "LatestStreamArn": "arn:aws:dynamodb:x:1:table/t/stream/2030-01-01T00:00:00.000"},
+		}
 	case "Scan":
 		out = map[string]any{"Items": []any{}, "Count": 0}
 	case "DescribeStream":

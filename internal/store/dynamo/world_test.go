@@ -46,7 +46,9 @@ func newWorld(t testing.TB, store storetest.Store) *world {
 			t.Error(err)
 		}
 	})
-	w.links = link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(storetest.Epoch), Store: store, PublicURL: "https://pay.example.com", Now: w.clock.Now})
+	w.links = link.NewLocal(
+		link.LocalConfig{Ring: keyring.NewMemory(storetest.Epoch), Store: store, PublicURL: "https://pay.example.com", Now: w.clock.Now},
+	)
 	w.c = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{w.sim}, LinkURL: w.links.URL,
 		Now: w.clock.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	return w
@@ -55,10 +57,22 @@ func newWorld(t testing.TB, store storetest.Store) *world {
 // request returns an ordinary merchant's request, with the usual fields.
 func (w *world) request(n int) link.CreateRequest {
 	day := int64(24 * 3600)
-	return link.CreateRequest{Account: w.account, Mode: link.Test, Payee: "Ada's shop", Amount: "12.50", Currency: "EUR", ExpiresInSeconds: &day,
-		Realm: "shop", Description: "Two tickets for the concert", Reference: fmt.Sprintf("order-%06d", n), Metadata: map[string]string{"customer": "4711"},
-		Methods: []link.Method{{ID: id.New(id.Method), Type: "card", Issuer: simulator.Name, Currencies: w.sim.Capabilities().Currencies, Enabled: true,
-			MinMinor: 1, MaxMinor: 99_999_999, Test: true}}}
+	return link.CreateRequest{
+		Account:          w.account,
+		Mode:             link.Test,
+		Payee:            "Ada's shop",
+		Amount:           "12.50",
+		Currency:         "EUR",
+		ExpiresInSeconds: &day,
+		Realm:            "shop",
+		Description:      "Two tickets for the concert",
+		Reference:        fmt.Sprintf("order-%06d", n),
+		Metadata:         map[string]string{"customer": "4711"},
+		Methods: []link.Method{
+			{ID: id.New(id.Method), Type: "card", Issuer: simulator.Name, Currencies: w.sim.Capabilities().Currencies, Enabled: true,
+				MinMinor: 1, MaxMinor: 99_999_999, Test: true},
+		},
+	}
 }
 
 func (w *world) link(change ...func(*link.CreateRequest)) link.Link {
@@ -80,8 +94,14 @@ func (w *world) submission(l link.Link, n int, number string) payment.Submit {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return payment.Submit{Link: l, Attempt: fmt.Sprintf("01jf8m4q7zk3v5x9w2b%07d", n), Card: card, PayerName: "Grace Hopper", PayerEmail: "grace@example.com",
-		ReturnURL: "https://pay.example.com/s"}
+	return payment.Submit{
+		Link:       l,
+		Attempt:    fmt.Sprintf("01jf8m4q7zk3v5x9w2b%07d", n),
+		Card:       card,
+		PayerName:  "Grace Hopper",
+		PayerEmail: "grace@example.com",
+		ReturnURL:  "https://pay.example.com/s",
+	}
 }
 
 func (w *world) pay(l link.Link, n int, number string) payment.Payment {

@@ -235,9 +235,31 @@ func (s *Server) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	_ = os.Remove(filepath.Join(s.dir, "keep"))
-	s.shell = s.command(leashed, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port), "-h", "127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "max_connections=500", "-c", "shared_buffers=32MB", "-c", "max_wal_size=256MB", "-c", "wal_level=minimal",
-		"-c", "max_wal_senders=0", "-c", "log_line_prefix=%m %p %d ")
+	s.shell = s.command(
+		leashed,
+		s.dir,
+		filepath.Join(s.bin, "postgres"),
+		"-D",
+		s.data(),
+		"-p",
+		strconv.Itoa(s.port),
+		"-h",
+		"127.0.0.1",
+		"-c",
+		"unix_socket_directories=",
+		"-c",
+		"max_connections=500",
+		"-c",
+		"shared_buffers=32MB",
+		"-c",
+		"max_wal_size=256MB",
+		"-c",
+		"wal_level=minimal",
+		"-c",
+		"max_wal_senders=0",
+		"-c",
+		"log_line_prefix=%m %p %d ",
+	)
 	s.shell.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true} // a terminal's Ctrl-C is for the test
 	stdin, err := s.shell.StdinPipe()
 	if err != nil {

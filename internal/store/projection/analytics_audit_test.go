@@ -18,7 +18,10 @@ func TestAnalyticsAudit(t *testing.T) {
 	a := openAnalytics(t, open(t, url), path)
 	var all []history.Row
 	for n := range 3 {
-		all = append(all, history.Row{ID: id.New(id.Payment), Account: account, Mode: "test", Status: "succeeded", Risk: assessed(n, "block"), Seq: 3})
+		all = append(
+			all,
+			history.Row{ID: id.New(id.Payment), Account: account, Mode: "test", Status: "succeeded", Risk: assessed(n, "block"), Seq: 3},
+		)
 	}
 	if err := a.Load(t.Context(), all); err != nil {
 		t.Fatal(err)
@@ -48,7 +51,8 @@ func TestAnalyticsAudit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	for _, harm := range []string{"UPDATE analytics_days SET blocked = blocked + 1", "UPDATE analytics_scores SET scored = 0", "UPDATE analytics_rules SET minor = 1",
+	for _, harm := range []string{"UPDATE analytics_days SET blocked = blocked + 1", "UPDATE analytics_scores SET scored = 0",
+		"UPDATE analytics_rules SET minor = 1",
 		"DELETE FROM analytics_days", "DELETE FROM analytics_payments WHERE id = '" + all[0].ID + "'"} {
 		if _, err := db.ExecContext(t.Context(), harm); err != nil {
 			t.Fatal(err)

@@ -62,7 +62,15 @@ func life(t testing.TB, account, linkID string, at time.Time, n int) []stream.Ev
 		}
 		emit("fraud.reviewed", map[string]any{"risk": risk})
 	case 2:
-		d := payment.Dispute{ID: id.New(id.Event), Minor: 1250, Reason: "fraudulent", State: payment.DisputeNeedsResponse, Reference: "case-1", CreatedAt: at.Add(time.Hour), EvidenceDueAt: at.Add(48 * time.Hour)}
+		d := payment.Dispute{
+			ID:            id.New(id.Event),
+			Minor:         1250,
+			Reason:        "fraudulent",
+			State:         payment.DisputeNeedsResponse,
+			Reference:     "case-1",
+			CreatedAt:     at.Add(time.Hour),
+			EvidenceDueAt: at.Add(48 * time.Hour),
+		}
 		emit("dispute.created", map[string]any{"disputes": []payment.Dispute{d}})
 		d.State, d.ClosedAt = payment.DisputeLost, at.Add(50*time.Hour)
 		emit("dispute.closed", map[string]any{"disputes": []payment.Dispute{d}})
@@ -304,7 +312,8 @@ func TestAnalyticsRebuildBesideAConsumer(t *testing.T) {
 		a := openAnalytics(t, s, path)
 		running(t, a)
 		refused := history.Refusal{Account: account, Mode: link.Test, Link: "link_1", Hour: storetest.Epoch, Count: 3}
-		if err := errors.Join(a.CountShield(t.Context(), []history.Refusal{refused}), a.CountShield(t.Context(), []history.Refusal{refused})); err != nil {
+		if err := errors.Join(a.CountShield(t.Context(), []history.Refusal{refused}),
+			a.CountShield(t.Context(), []history.Refusal{refused})); err != nil {
 			t.Fatal(err)
 		}
 		made := 0
@@ -345,12 +354,37 @@ func TestAnalyticsRelated(t *testing.T) {
 		a := openAnalytics(t, open(t, url), filepath.Join(t.TempDir(), "analytics.db"))
 		account, stranger := id.New(id.Account), id.New(id.Account)
 		row := func(account string, n int, card, email, address string) history.Row {
-			return history.Row{ID: payment.IDFor(fmt.Sprint("link", n), account), Account: account, Mode: link.Test, Amount: storetest.NewLink(account, 1).Amount, Status: payment.Succeeded,
-				CreatedAt: storetest.Epoch.Add(time.Duration(n) * time.Minute), PayerEmail: email, Risk: payment.Risk{Fingerprint: card, Address: address}, Seq: 3}
+			return history.Row{
+				ID:      payment.IDFor(fmt.Sprint("link", n), account),
+				Account: account,
+				Mode:    link.Test,
+				Amount:  storetest.NewLink(account, 1).Amount,
+				Status:  payment.Succeeded,
+				CreatedAt: storetest.Epoch.Add(
+					time.Duration(n) * time.Minute,
+				),
+				PayerEmail: email,
+				Risk:       payment.Risk{Fingerprint: card, Address: address},
+				Seq:        3,
+			}
 		}
-		mine := []history.Row{row(account, 0, "a", "Ada@example.org", "203.0.113.0/24"), row(account, 1, "a", "", ""), row(account, 2, "b", "ada@Example.org", ""),
-			row(account, 3, "c", "", "203.0.113.0/24"), row(account, 4, "a", "ada@example.org", "203.0.113.0/24"), row(account, 5, "d", "bob@example.org", "198.51.100.0/24"), row(account, 6, "", "", "")}
-		if err := errors.Join(a.Load(t.Context(), mine), a.Load(t.Context(), []history.Row{row(stranger, 0, "a", "ada@example.org", "203.0.113.0/24")})); err != nil {
+		mine := []history.Row{
+			row(account, 0, "a", "Ada@example.org", "203.0.113.0/24"),
+			row(account, 1, "a", "", ""),
+			row(account, 2, "b", "ada@Example.org", ""),
+			row(
+				account,
+				3,
+				"c",
+				"",
+				"203.0.113.0/24",
+			),
+			row(account, 4, "a", "ada@example.org", "203.0.113.0/24"),
+			row(account, 5, "d", "bob@example.org", "198.51.100.0/24"),
+			row(account, 6, "", "", ""),
+		}
+		if err := errors.Join(a.Load(t.Context(), mine), a.Load(t.Context(),
+			[]history.Row{row(stranger, 0, "a", "ada@example.org", "203.0.113.0/24")})); err != nil {
 			t.Fatal(err)
 		}
 		for n, want := range map[int][]int{0: {4, 3, 2, 1}, 1: {4, 0}, 5: nil, 6: nil} {
@@ -381,8 +415,18 @@ func TestAnalyticsFigures(t *testing.T) {
 		add := func(times, day int, change func(*history.Row)) {
 			for range times {
 				at := start.AddDate(0, 0, day).Add(time.Duration(n) * time.Second)
-				r := history.Row{ID: payment.IDFor(fmt.Sprint("link", n), "a"), Account: account, Mode: link.Test, Amount: storetest.NewLink(account, 1).Amount, Status: payment.Succeeded,
-					CreatedAt: at, AnsweredAt: at, Authorised: true, Risk: payment.Risk{Action: payment.Allow, Why: "default", Score: 85, Basis: "known"}, Seq: 3}
+				r := history.Row{
+					ID:         payment.IDFor(fmt.Sprint("link", n), "a"),
+					Account:    account,
+					Mode:       link.Test,
+					Amount:     storetest.NewLink(account, 1).Amount,
+					Status:     payment.Succeeded,
+					CreatedAt:  at,
+					AnsweredAt: at,
+					Authorised: true,
+					Risk:       payment.Risk{Action: payment.Allow, Why: "default", Score: 85, Basis: "known"},
+					Seq:        3,
+				}
 				change(&r)
 				all, n = append(all, r), n+1
 			}
@@ -393,14 +437,31 @@ func TestAnalyticsFigures(t *testing.T) {
 		}
 		add(70, 0, func(*history.Row) {})
 		add(30, 0, func(r *history.Row) {
-			r.Disputes = []payment.Dispute{{ID: id.New(id.Event), Minor: 1250, Reason: "fraudulent", State: payment.DisputeLost, CreatedAt: r.CreatedAt.AddDate(0, 0, 9)}}
+			r.Disputes = []payment.Dispute{
+				{ID: id.New(id.Event), Minor: 1250, Reason: "fraudulent", State: payment.DisputeLost, CreatedAt: r.CreatedAt.AddDate(0, 0, 9)},
+			}
 		})
 		add(40, 1, block)
 		add(2, 1, func(r *history.Row) {
-			r.Risk = payment.Risk{Action: payment.Hold, Review: payment.ReviewOpen, Basis: "no_model", Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}}}
+			r.Risk = payment.Risk{
+				Action: payment.Hold,
+				Review: payment.ReviewOpen,
+				Basis:  "no_model",
+				Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
+			}
 		})
 		add(1, 1, func(r *history.Row) {
-			r.Risk = payment.Risk{Action: payment.Allow, Challenge: true, Why: "rule", Rule: "frl_3", Version: 1, Score: 100, Basis: "no_history", Label: payment.LabelLegitimate, LabelledAt: r.CreatedAt}
+			r.Risk = payment.Risk{
+				Action:     payment.Allow,
+				Challenge:  true,
+				Why:        "rule",
+				Rule:       "frl_3",
+				Version:    1,
+				Score:      100,
+				Basis:      "no_history",
+				Label:      payment.LabelLegitimate,
+				LabelledAt: r.CreatedAt,
+			}
 		})
 		if err := a.Load(t.Context(), all); err != nil {
 			t.Fatal(err)
@@ -410,21 +471,30 @@ func TestAnalyticsFigures(t *testing.T) {
 			t.Fatalf("%+v, %v", f, err)
 		}
 		one, two := f.Days[0], f.Days[1]
-		if one.Attempts != 100 || one.Allowed != 100 || one.Authorised != 100 || one.Fraud != 30 || one.FraudMinor["EUR"] != 30*1250 || !one.Day.Equal(start) {
+		if one.Attempts != 100 || one.Allowed != 100 || one.Authorised != 100 || one.Fraud != 30 || one.FraudMinor["EUR"] != 30*1250 ||
+			!one.Day.Equal(start) {
 			t.Errorf("first day %+v", one)
 		}
-		if two.Attempts != 43 || two.Blocked != 40 || two.Held != 2 || two.Challenged != 1 || two.Declined != 0 || two.ReviewOpened != 2 || two.ReviewClosed != 0 || two.Legitimate != 1 || two.BlockedMinor["EUR"] != 40*1250 {
+		if two.Attempts != 43 || two.Blocked != 40 || two.Held != 2 || two.Challenged != 1 || two.Declined != 0 || two.ReviewOpened != 2 ||
+			two.ReviewClosed != 0 ||
+			two.Legitimate != 1 ||
+			two.BlockedMinor["EUR"] != 40*1250 {
 			t.Errorf("second day %+v", two)
 		}
 		if f.Scores != [10]int64{8: 140, 9: 1} || f.Unrated != 2 {
 			t.Errorf("scores %v, unrated %d", f.Scores, f.Unrated)
 		}
-		if len(f.Rules) != 3 || f.Rules[0].Hits != 40 || f.Rules[0].Version != 4 || f.Rules[0].Minor["EUR"] != 40*1250 || !f.Rules[1].Shadow || f.Rules[1].Hits != 2 || f.Rules[2].Action != payment.Challenge || f.Rules[2].Legitimate != 1 {
+		if len(f.Rules) != 3 || f.Rules[0].Hits != 40 || f.Rules[0].Version != 4 || f.Rules[0].Minor["EUR"] != 40*1250 || !f.Rules[1].Shadow ||
+			f.Rules[1].Hits != 2 ||
+			f.Rules[2].Action != payment.Challenge ||
+			f.Rules[2].Legitimate != 1 {
 			t.Errorf("rules %+v", f.Rules)
 		}
 		// 70 of 100 that passed with this score were honest: 70.5 of 101, so 28 of the 40.
 		e := f.Estimate
-		if e.Blocked != 40 || e.Comparable != 100 || !e.Explainable || e.Honest < 27.5 || e.Honest > 28.5 || e.Low < 19 || e.Low > 25 || e.High < 31 || e.High > 36 {
+		if e.Blocked != 40 || e.Comparable != 100 || !e.Explainable || e.Honest < 27.5 || e.Honest > 28.5 || e.Low < 19 || e.Low > 25 ||
+			e.High < 31 ||
+			e.High > 36 {
 			t.Errorf("estimate %+v", e)
 		}
 		later, err := a.Figures(t.Context(), account, link.Test, start.AddDate(0, 0, 5), start.AddDate(0, 0, 9))

@@ -21,11 +21,38 @@ import (
 // of these still open, few disputed.
 func suspect(account string, n int, r *rand.Rand) history.Row {
 	p := shopper(account, n, r)
-	row := history.Row{ID: p.ID, Account: account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Captured: p.Captured, Refunded: p.Refunded, Status: p.Status, CreatedAt: p.CreatedAt,
-		UpdatedAt: p.UpdatedAt, AnsweredAt: p.CreatedAt, Authorised: p.Status != payment.Declined, Decline: p.Decline, CardBrand: p.CardBrand, CardLast4: p.CardLast4,
-		PayerName: p.PayerName, PayerEmail: p.PayerEmail, Reference: p.Reference, Seq: p.Seq,
-		Risk: payment.Risk{Fingerprint: fmt.Sprintf("card%06d", r.IntN(200_000)), BIN: "424242", Address: fmt.Sprintf("203.%d.%d.0/24", r.IntN(100), r.IntN(100)), Country: "DE",
-			Action: payment.Allow, Why: "default", Score: r.IntN(101), Basis: "known", Model: "m1"}}
+	row := history.Row{
+		ID:         p.ID,
+		Account:    account,
+		Mode:       p.Mode,
+		Link:       p.Link,
+		Amount:     p.Amount,
+		Captured:   p.Captured,
+		Refunded:   p.Refunded,
+		Status:     p.Status,
+		CreatedAt:  p.CreatedAt,
+		UpdatedAt:  p.UpdatedAt,
+		AnsweredAt: p.CreatedAt,
+		Authorised: p.Status != payment.Declined,
+		Decline:    p.Decline,
+		CardBrand:  p.CardBrand,
+		CardLast4:  p.CardLast4,
+		PayerName:  p.PayerName,
+		PayerEmail: p.PayerEmail,
+		Reference:  p.Reference,
+		Seq:        p.Seq,
+		Risk: payment.Risk{
+			Fingerprint: fmt.Sprintf("card%06d", r.IntN(200_000)),
+			BIN:         "424242",
+			Address:     fmt.Sprintf("203.%d.%d.0/24", r.IntN(100), r.IntN(100)),
+			Country:     "DE",
+			Action:      payment.Allow,
+			Why:         "default",
+			Score:       r.IntN(101),
+			Basis:       "known",
+			Model:       "m1",
+		},
+	}
 	switch {
 	case n%1000 == 7:
 		row.Risk.Action, row.Risk.Review = payment.Hold, payment.ReviewApproved

@@ -19,9 +19,24 @@ import (
 
 // assessed returns a verdict on a payment with every field set.
 func assessed(n int, action payment.Action) payment.Risk {
-	return payment.Risk{Fingerprint: fmt.Sprintf("card%d", n%3), BIN: "424242", Address: fmt.Sprintf("203.0.%d.0/24", n%2), Country: "DE", Action: action, Why: "rule", Rule: "frl_one",
-		Version: 2, Values: []payment.RiskValue{{Name: "card.attempted_1h", Value: "4"}}, Score: 87, Basis: "known", Model: "m1",
-		Reasons: []payment.RiskReason{{Feature: "amount", Value: 12.5, Share: 0.6}}, Shadow: []payment.ShadowHit{{Rule: "frl_two", Version: 1, Action: payment.Block}}}
+	return payment.Risk{
+		Fingerprint: fmt.Sprintf("card%d", n%3),
+		BIN:         "424242",
+		Address:     fmt.Sprintf("203.0.%d.0/24", n%2),
+		Country:     "DE",
+		Action:      action,
+		Why:         "rule",
+		Rule:        "frl_one",
+		Version:     2,
+		Values:      []payment.RiskValue{{Name: "card.attempted_1h", Value: "4"}},
+		Score:       87,
+		Basis:       "known",
+		Model:       "m1",
+		Reasons: []payment.RiskReason{
+			{Feature: "amount", Value: 12.5, Share: 0.6},
+		},
+		Shadow: []payment.ShadowHit{{Rule: "frl_two", Version: 1, Action: payment.Block}},
+	}
 }
 
 // paid commits a link and a payment of it, up to the issuer's answer.
@@ -30,7 +45,8 @@ func paid(t testing.TB, s *sqlstore.Store, account string, n int, o issuer.Outco
 	l := storetest.NewLink(account, 1)
 	begin := storetest.Begin(t, l, fmt.Sprintf("attempt-%012d", n))
 	answer := storetest.Answered(t, begin.Payment, o)
-	if err := errors.Join(s.CreateLink(t.Context(), l, nil, nil), s.CommitPayment(t.Context(), begin), s.CommitPayment(t.Context(), answer)); err != nil {
+	if err := errors.Join(s.CreateLink(t.Context(), l, nil, nil), s.CommitPayment(t.Context(), begin),
+		s.CommitPayment(t.Context(), answer)); err != nil {
 		t.Fatal(err)
 	}
 	return answer.Payment
@@ -74,7 +90,9 @@ func TestAnalytics(t *testing.T) {
 		if err != nil || replayed != len(made) {
 			t.Errorf("replayed %d, %v", replayed, err)
 		}
-		if _, err := a.Rows(t.Context(), history.Query{Account: account, Mode: link.Test, Before: "no place"}); fault.Code(err) != "cursor_invalid" {
+		if _, err := a.Rows(t.Context(), history.Query{Account: account, Mode: link.Test, Before: "no place"}); fault.Code(
+			err,
+		) != "cursor_invalid" {
 			t.Errorf("a cursor that nobody gave: %v", err)
 		}
 	})

@@ -73,7 +73,12 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 	}
 	wrong = append(wrong, more...)
 	days := func(key dayKey) string {
-		return fmt.Sprintf("%s of %s on %s", key.currency, names[key.owner].account, time.UnixMilli(key.day*dayMillis).UTC().Format(time.DateOnly))
+		return fmt.Sprintf(
+			"%s of %s on %s",
+			key.currency,
+			names[key.owner].account,
+			time.UnixMilli(key.day*dayMillis).UTC().Format(time.DateOnly),
+		)
 	}
 
 	for _, table := range []func() ([]string, error){
@@ -89,7 +94,8 @@ func (a *Analytics) Audit(ctx context.Context, visit func(history.Row) error) (w
 				})
 		},
 		func() ([]string, error) {
-			return compareSums(ctx, a.own, "SELECT owner, day, rule, rule_version, action, shadow, currency, "+strings.Join(ruleColumns, ", ")+" FROM analytics_rules", sums.rules,
+			return compareSums(ctx, a.own, "SELECT owner, day, rule, rule_version, action, shadow, currency, "+strings.Join(ruleColumns,
+				", ")+" FROM analytics_rules", sums.rules,
 				func(k *ruleKey) []any {
 					return []any{&k.owner, &k.day, &k.rule, &k.version, &k.action, &k.shadow, &k.currency}
 				}, func(v *[4]int64) []int64 { return v[:] },
@@ -155,7 +161,21 @@ func (b *beside) fit(row analyticsRow) (bool, error) {
 
 // disputeText returns the contents of a dispute's row without its number.
 func disputeText(row analyticsRow, d payment.Dispute) string {
-	return fmt.Sprintf("%q", []any{row.owner, row.ID, string(row.Amount.Currency), d.Minor, d.Reason, d.State, d.Reference, millis(d.EvidenceDueAt), millis(d.CreatedAt), millis(d.ClosedAt)})
+	return fmt.Sprintf(
+		"%q",
+		[]any{
+			row.owner,
+			row.ID,
+			string(row.Amount.Currency),
+			d.Minor,
+			d.Reason,
+			d.State,
+			d.Reference,
+			millis(d.EvidenceDueAt),
+			millis(d.CreatedAt),
+			millis(d.ClosedAt),
+		},
+	)
 }
 
 // auditDisputes compares the table of disputes with those of the payments' rows, by id. It removes
@@ -187,7 +207,8 @@ func (a *Analytics) EachRefund(ctx context.Context, visit func(history.Refund) e
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var r history.Refund
 		var owner, created, updated int64
-		if err := row.Scan(&r.ID, &owner, &r.Payment, &r.Amount.Currency, &r.Amount.Minor, &r.Status, &r.Code, &created, &updated, &r.Seq); err != nil {
+		if err := row.Scan(&r.ID, &owner, &r.Payment, &r.Amount.Currency, &r.Amount.Minor, &r.Status, &r.Code, &created, &updated,
+			&r.Seq); err != nil {
 			return err
 		}
 		key, err := a.name(ctx, owner)
@@ -204,7 +225,8 @@ func (a *Analytics) EachLink(ctx context.Context, visit func(history.Link) error
 	return a.own.Each(ctx, func(row sqldb.Scanner) error {
 		var l history.Link
 		var owner, created, expires int64
-		if err := row.Scan(&l.ID, &owner, &l.Amount.Currency, &l.Amount.Minor, &l.Realm, &l.Reference, &l.State, &created, &expires, &l.Seq); err != nil {
+		if err := row.Scan(&l.ID, &owner, &l.Amount.Currency, &l.Amount.Minor, &l.Realm, &l.Reference, &l.State, &created, &expires,
+			&l.Seq); err != nil {
 			return err
 		}
 		key, err := a.name(ctx, owner)
@@ -219,7 +241,15 @@ func (a *Analytics) EachLink(ctx context.Context, visit func(history.Link) error
 // compareSums compares the stored sums of a table with those of the rows, and returns a line for
 // each difference. query selects the key, then the numbers; key and numbers return where to scan
 // them. It removes from want what it finds. A key whose sums are all zero needs no stored row.
-func compareSums[K comparable, V any](ctx context.Context, s *sqldb.DB, query string, want map[K]*V, key func(*K) []any, numbers func(*V) []int64, name func(K) string) (wrong []string, err error) {
+func compareSums[K comparable, V any](
+	ctx context.Context,
+	s *sqldb.DB,
+	query string,
+	want map[K]*V,
+	key func(*K) []any,
+	numbers func(*V) []int64,
+	name func(K) string,
+) (wrong []string, err error) {
 	err = s.Each(ctx, func(row sqldb.Scanner) error {
 		var k K
 		var v V

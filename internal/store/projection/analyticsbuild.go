@@ -95,7 +95,12 @@ func (a *Analytics) start(ctx context.Context, in sqldb.Reader) (feed.Place, err
 			if err != nil || here {
 				return s.Place, err
 			}
-			a.log.WarnContext(ctx, "the feed no longer has the analytics store's position; the store is rebuilt from the payments", "position", s.Position)
+			a.log.WarnContext(
+				ctx,
+				"the feed no longer has the analytics store's position; the store is rebuilt from the payments",
+				"position",
+				s.Position,
+			)
 		}
 
 		if !s.whole && s.builder != "" && s.builder != a.builder && time.Since(s.beat) < builderGone {
@@ -175,8 +180,13 @@ func (a *Analytics) empty(ctx context.Context) (generation int64, err error) {
 				return 0, err
 			}
 		}
-		err = t.Row("UPDATE analytics_state SET generation = generation + 1, whole = 0, position = 0, event = '', builder = $1, beat = $2, walked = 0 WHERE one = 1 RETURNING generation",
-			a.builder, millis(time.Now())).Scan(&generation)
+		err = t.Row(
+			"UPDATE analytics_state SET generation = generation + 1, whole = 0, position = 0, event = '', builder = $1, beat = $2, walked = 0 WHERE one = 1 RETURNING generation",
+			a.builder,
+			millis(time.Now()),
+		).Scan(
+			&generation,
+		)
 		return generation, err
 	})
 }
@@ -185,7 +195,12 @@ func (a *Analytics) empty(ctx context.Context) (generation int64, err error) {
 // feed.ErrMoved if another build has begun.
 func (a *Analytics) finish(ctx context.Context, generation int64, at feed.Place) error {
 	return a.write(ctx, func(t *sqldb.Tx) error {
-		n, err := t.Exec("UPDATE analytics_state SET whole = 1, position = $1, event = $2, builder = '' WHERE one = 1 AND whole = 0 AND generation = $3", at.Position, at.Event, generation)
+		n, err := t.Exec(
+			"UPDATE analytics_state SET whole = 1, position = $1, event = $2, builder = '' WHERE one = 1 AND whole = 0 AND generation = $3",
+			at.Position,
+			at.Event,
+			generation,
+		)
 		if err == nil && n == 0 {
 			err = feed.ErrMoved
 		}
@@ -250,7 +265,12 @@ func (b *building) flush(ctx context.Context) error {
 
 	b.walked += int64(len(b.order) + len(b.links))
 	err = b.a.write(context.WithoutCancel(ctx), func(t *sqldb.Tx) error {
-		n, err := t.Exec("UPDATE analytics_state SET beat = $1, walked = $2 WHERE one = 1 AND whole = 0 AND generation = $3", millis(time.Now()), b.walked, b.generation)
+		n, err := t.Exec(
+			"UPDATE analytics_state SET beat = $1, walked = $2 WHERE one = 1 AND whole = 0 AND generation = $3",
+			millis(time.Now()),
+			b.walked,
+			b.generation,
+		)
 		if err == nil && n == 0 {
 			err = fmt.Errorf("the analytics store: %w", feed.ErrMoved)
 		}

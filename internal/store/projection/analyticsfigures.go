@@ -82,7 +82,8 @@ func (a *Analytics) days(ctx context.Context, f *history.Figures, owner, first, 
 			return err
 		}
 		d := day(key.day)
-		for i, sum := range []*int64{&d.Attempts, &d.Allowed, &d.Challenged, &d.Blocked, &d.Held, &d.Authorised, &d.Declined, &d.Fraud, &d.Legitimate, &d.ReviewOpened, &d.ReviewClosed, &f.Unrated} {
+		for i, sum := range []*int64{&d.Attempts, &d.Allowed, &d.Challenged, &d.Blocked, &d.Held, &d.Authorised, &d.Declined, &d.Fraud,
+			&d.Legitimate, &d.ReviewOpened, &d.ReviewClosed, &f.Unrated} {
 			*sum += n[i]
 		}
 		d.FraudMinor, d.BlockedMinor = addMinor(d.FraudMinor, key.currency, n[12]), addMinor(d.BlockedMinor, key.currency, n[13])
@@ -114,13 +115,18 @@ func (a *Analytics) rules(ctx context.Context, f *history.Figures, owner, first,
 		}
 
 		n := len(f.Rules)
-		if n == 0 || f.Rules[n-1].Rule != r.Rule || f.Rules[n-1].Version != r.Version || f.Rules[n-1].Action != r.Action || f.Rules[n-1].Shadow != r.Shadow {
+		if n == 0 || f.Rules[n-1].Rule != r.Rule || f.Rules[n-1].Version != r.Version || f.Rules[n-1].Action != r.Action ||
+			f.Rules[n-1].Shadow != r.Shadow {
 			r.Minor = addMinor(nil, c, minor)
 			f.Rules = append(f.Rules, r)
 			return nil
 		}
 		last := &f.Rules[n-1]
-		last.Hits, last.Fraud, last.Legitimate, last.Minor = last.Hits+r.Hits, last.Fraud+r.Fraud, last.Legitimate+r.Legitimate, addMinor(last.Minor, c, minor)
+		last.Hits, last.Fraud, last.Legitimate, last.Minor = last.Hits+r.Hits, last.Fraud+r.Fraud, last.Legitimate+r.Legitimate, addMinor(
+			last.Minor,
+			c,
+			minor,
+		)
 		return nil
 	}, `SELECT rule, rule_version, action, shadow, currency, SUM(hits), SUM(fraud), SUM(legitimate), SUM(minor) FROM analytics_rules
 		WHERE owner = $1 AND day >= $2 AND day < $3 GROUP BY rule, rule_version, action, shadow, currency HAVING SUM(hits) > 0
@@ -154,7 +160,8 @@ func (a *Analytics) scores(ctx context.Context, f *history.Figures, owner, first
 		}
 		b.honest += good
 		return nil
-	}, "SELECT day, band, "+strings.Join(scoreColumns, ", ")+" FROM analytics_scores WHERE owner = $1 AND day >= $2 AND day < $3", owner, min(first, end-int64(estimateLookback/(24*time.Hour))), end)
+	}, "SELECT day, band, "+strings.Join(scoreColumns, ", ")+" FROM analytics_scores WHERE owner = $1 AND day >= $2 AND day < $3", owner,
+		min(first, end-int64(estimateLookback/(24*time.Hour))), end)
 	if err != nil {
 		return err
 	}

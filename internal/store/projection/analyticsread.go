@@ -175,13 +175,19 @@ func lowerASCII(s string) string {
 func (a *Analytics) Replay(ctx context.Context, account, mode string, from, to time.Time, each func(history.Row) error) error {
 	below, above := bounds(from, to)
 	// Across accounts, the owner distinguishes rows of one number.
-	query, number, after := selectAnalytics+" WHERE number < $1 AND (number, owner) > ($2, $3) ORDER BY number, owner LIMIT "+strconv.Itoa(analyticsReplay), above, int64(-1)
+	query, number, after := selectAnalytics+" WHERE number < $1 AND (number, owner) > ($2, $3) ORDER BY number, owner LIMIT "+strconv.Itoa(
+		analyticsReplay,
+	), above, int64(
+		-1,
+	)
 	if account != "" || mode != "" {
 		owner, err := a.owner(ctx, account, mode)
 		if err != nil || owner == 0 {
 			return err
 		}
-		query, number, after = selectAnalytics+" WHERE number < $1 AND number > $2 AND owner = $3 ORDER BY number LIMIT "+strconv.Itoa(analyticsReplay), above-1, owner
+		query, number, after = selectAnalytics+" WHERE number < $1 AND number > $2 AND owner = $3 ORDER BY number LIMIT "+strconv.Itoa(
+			analyticsReplay,
+		), above-1, owner
 	}
 
 	for {

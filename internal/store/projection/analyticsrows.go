@@ -167,9 +167,46 @@ func (a *Analytics) scan(ctx context.Context, row sqldb.Scanner) (r analyticsRow
 	var risk, disputes string
 	var skip any
 	p := &r.Row
-	to := []any{&r.owner, &r.number, &p.ID, &p.Link, &p.Amount.Currency, &p.Amount.Minor, &p.Captured, &p.Refunded, &p.Status, &created, &updated, &answered,
-		&p.Authorised, &p.Decline, &p.CardBrand, &p.CardLast4, &skip, &skip, &p.PayerName, &p.PayerEmail, &p.Realm, &p.Reference, &skip, &skip, &skip, &skip, &skip, &skip, &skip,
-		&skip, &skip, &skip, &skip, &skip, &skip, &risk, &disputes, &p.Seq}
+	to := []any{
+		&r.owner,
+		&r.number,
+		&p.ID,
+		&p.Link,
+		&p.Amount.Currency,
+		&p.Amount.Minor,
+		&p.Captured,
+		&p.Refunded,
+		&p.Status,
+		&created,
+		&updated,
+		&answered,
+		&p.Authorised,
+		&p.Decline,
+		&p.CardBrand,
+		&p.CardLast4,
+		&skip,
+		&skip,
+		&p.PayerName,
+		&p.PayerEmail,
+		&p.Realm,
+		&p.Reference,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&skip,
+		&risk,
+		&disputes,
+		&p.Seq,
+	}
 
 	if err := row.Scan(to...); err != nil {
 		return r, err
@@ -230,14 +267,58 @@ func (r analyticsRow) columns() ([]any, error) {
 	}
 
 	p, k := r.Row, r.Risk
-	return []any{r.owner, r.number, p.ID, p.Link, string(p.Amount.Currency), p.Amount.Minor, p.Captured, p.Refunded, string(p.Status), millis(p.CreatedAt), millis(p.UpdatedAt),
-		millis(p.AnsweredAt), sqldb.Bit(p.Authorised), p.Decline, p.CardBrand, p.CardLast4, k.Fingerprint, k.BIN, p.PayerName, p.PayerEmail, p.Realm, p.Reference, k.Address, k.Country,
-		string(k.Action), sqldb.Bit(k.Challenge), k.Why, k.Rule, int64(k.Version), score, k.Review, k.Label, verdict, millis(since), sqldb.Bit(len(p.Disputes) > 0), risk, disputes, p.Seq}, nil
+	return []any{
+		r.owner,
+		r.number,
+		p.ID,
+		p.Link,
+		string(p.Amount.Currency),
+		p.Amount.Minor,
+		p.Captured,
+		p.Refunded,
+		string(p.Status),
+		millis(p.CreatedAt),
+		millis(p.UpdatedAt),
+		millis(
+			p.AnsweredAt,
+		),
+		sqldb.Bit(p.Authorised),
+		p.Decline,
+		p.CardBrand,
+		p.CardLast4,
+		k.Fingerprint,
+		k.BIN,
+		p.PayerName,
+		p.PayerEmail,
+		p.Realm,
+		p.Reference,
+		k.Address,
+		k.Country,
+		string(
+			k.Action,
+		),
+		sqldb.Bit(k.Challenge),
+		k.Why,
+		k.Rule,
+		int64(k.Version),
+		score,
+		k.Review,
+		k.Label,
+		verdict,
+		millis(since),
+		sqldb.Bit(len(p.Disputes) > 0),
+		risk,
+		disputes,
+		p.Seq,
+	}, nil
 }
 
 // emptyRisk reports whether nothing was known or recorded.
 func emptyRisk(r payment.Risk) bool {
-	return r.Fingerprint == "" && r.BIN == "" && r.Address == "" && r.Country == "" && r.Action == "" && !r.Challenge && r.Basis == "" && r.Review == "" && r.Label == "" && len(r.Shadow) == 0
+	return r.Fingerprint == "" && r.BIN == "" && r.Address == "" && r.Country == "" && r.Action == "" && !r.Challenge && r.Basis == "" &&
+		r.Review == "" &&
+		r.Label == "" &&
+		len(r.Shadow) == 0
 }
 
 // The statements for one row and for many.
@@ -252,8 +333,14 @@ func putAnalyticsRows(n int) string {
 			sets = append(sets, c+" = excluded."+c)
 		}
 	}
-	return "INSERT INTO analytics_payments (" + analyticsColumns + ") VALUES " + sqldb.Values(n, len(analyticsFields)) + " ON CONFLICT (owner, number) DO UPDATE SET " +
-		strings.Join(sets, ", ") + " WHERE analytics_payments.id = excluded.id"
+	return "INSERT INTO analytics_payments (" + analyticsColumns + ") VALUES " + sqldb.Values(
+		n,
+		len(analyticsFields),
+	) + " ON CONFLICT (owner, number) DO UPDATE SET " +
+		strings.Join(
+			sets,
+			", ",
+		) + " WHERE analytics_payments.id = excluded.id"
 }
 
 // store writes the rows. SQLite's driver searches each value's place among all of the
@@ -296,8 +383,10 @@ func (f *folding) disputes(row analyticsRow, before []payment.Dispute) error {
 			continue
 		}
 		if _, err := f.t.Exec(`INSERT INTO analytics_disputes (id, owner, payment, currency, amount, reason, state, reference, evidence_due_at, created_at, closed_at, seq)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, reason = excluded.reason,
-			state = excluded.state, reference = excluded.reference, evidence_due_at = excluded.evidence_due_at, closed_at = excluded.closed_at, seq = excluded.seq
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO UPDATE SET amount = excluded.amount,
+			reason = excluded.reason,
+			state = excluded.state, reference = excluded.reference, evidence_due_at = excluded.evidence_due_at,
+			closed_at = excluded.closed_at, seq = excluded.seq
 			WHERE analytics_disputes.seq < excluded.seq`, d.ID, row.owner, row.ID, string(row.Amount.Currency), d.Minor, d.Reason, d.State, d.Reference,
 			millis(d.EvidenceDueAt), millis(d.CreatedAt), millis(d.ClosedAt), row.Seq); err != nil {
 			return err
@@ -315,7 +404,10 @@ var putAnalyticsLink, putAnalyticsLinks = putAnalyticsLinkRows(1), putAnalyticsL
 
 // putAnalyticsLinkRows returns the statement for n links. A link that is not newer changes nothing.
 func putAnalyticsLinkRows(n int) string {
-	return "INSERT INTO analytics_links (" + linkColumnsAnalytics + ") VALUES " + sqldb.Values(n, 1+strings.Count(linkColumnsAnalytics, ",")) + `
+	return "INSERT INTO analytics_links (" + linkColumnsAnalytics + ") VALUES " + sqldb.Values(
+		n,
+		1+strings.Count(linkColumnsAnalytics, ","),
+	) + `
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at, seq = excluded.seq WHERE analytics_links.seq < excluded.seq`
 }
 

@@ -17,8 +17,22 @@ const scoreBands = 10
 
 // The columns of the sums, after their keys, in the order of the counters in daySums.
 var (
-	dayColumns = []string{"attempts", "allowed", "challenged", "blocked", "held", "authorised", "declined", "fraud", "legitimate", "review_opened", "review_closed",
-		"unrated", "fraud_minor", "blocked_minor"}
+	dayColumns = []string{
+		"attempts",
+		"allowed",
+		"challenged",
+		"blocked",
+		"held",
+		"authorised",
+		"declined",
+		"fraud",
+		"legitimate",
+		"review_opened",
+		"review_closed",
+		"unrated",
+		"fraud_minor",
+		"blocked_minor",
+	}
 	scoreColumns = []string{"scored", "blocked", "passed", "passed_fraud", "passed_legitimate"}
 	ruleColumns  = []string{"hits", "fraud", "legitimate", "minor"}
 )
@@ -80,9 +94,11 @@ func (s daySums) change(owner int64, r history.Row, by int64) {
 	key := dayKey{owner, dayOf(r.CreatedAt), r.Amount.Currency}
 
 	d := entry(s.days, key)
-	for i, n := range [...]int64{by, by * sqldb.Bit(r.Risk.Action == payment.Allow), by * sqldb.Bit(r.Risk.Challenge), by * sqldb.Bit(blocked), by * sqldb.Bit(r.Risk.Action == payment.Hold),
+	for i, n := range [...]int64{by, by * sqldb.Bit(r.Risk.Action == payment.Allow), by * sqldb.Bit(r.Risk.Challenge),
+		by * sqldb.Bit(blocked), by * sqldb.Bit(r.Risk.Action == payment.Hold),
 		by * sqldb.Bit(r.Authorised), by * sqldb.Bit(!r.Authorised && !r.AnsweredAt.IsZero()), bad, good, by * sqldb.Bit(r.Risk.Review != ""),
-		by * sqldb.Bit(r.Risk.Review != "" && r.Risk.Review != payment.ReviewOpen), by * sqldb.Bit(!scored(r.Risk)), bad * r.Amount.Minor, by * sqldb.Bit(blocked) * r.Amount.Minor} {
+		by * sqldb.Bit(r.Risk.Review != "" && r.Risk.Review != payment.ReviewOpen), by * sqldb.Bit(!scored(r.Risk)), bad * r.Amount.Minor,
+		by * sqldb.Bit(blocked) * r.Amount.Minor} {
 		d[i] += n
 	}
 
@@ -134,7 +150,8 @@ func (s daySums) add(t *sqldb.Tx) error {
 		}
 	}
 	for _, k := range slices.SortedFunc(maps.Keys(s.rules), ruleKey.compare) {
-		if err := addUp(t, addRule, s.rules[k][:], k.owner, k.day, k.rule, int64(k.version), string(k.action), sqldb.Bit(k.shadow), string(k.currency)); err != nil {
+		if err := addUp(t, addRule, s.rules[k][:], k.owner, k.day, k.rule, int64(k.version), string(k.action), sqldb.Bit(k.shadow),
+			string(k.currency)); err != nil {
 			return err
 		}
 	}
@@ -149,7 +166,13 @@ func (k dayKey) compare(o dayKey) int {
 
 // compare orders keys by day key, rule, version, action and kind.
 func (k ruleKey) compare(o ruleKey) int {
-	return cmp.Or(k.dayKey.compare(o.dayKey), cmp.Compare(k.rule, o.rule), cmp.Compare(k.version, o.version), cmp.Compare(k.action, o.action), cmp.Compare(sqldb.Bit(k.shadow), sqldb.Bit(o.shadow)))
+	return cmp.Or(
+		k.dayKey.compare(o.dayKey),
+		cmp.Compare(k.rule, o.rule),
+		cmp.Compare(k.version, o.version),
+		cmp.Compare(k.action, o.action),
+		cmp.Compare(sqldb.Bit(k.shadow), sqldb.Bit(o.shadow)),
+	)
 }
 
 // addUp adds to one row of sums. An empty change writes nothing.

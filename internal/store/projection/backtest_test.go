@@ -29,9 +29,22 @@ func pastPayments(account string, start time.Time) (all []history.Row) {
 	for hour := range pastDays * 24 {
 		for i := range random.IntN(3) {
 			at := start.Add(time.Duration(hour) * time.Hour)
-			r := history.Row{ID: payment.IDFor(fmt.Sprint("lnk", hour), fmt.Sprint(account, i)), Account: account, Mode: link.Test, Link: "lnk_1", Status: payment.Succeeded, CreatedAt: at, UpdatedAt: at,
-				AnsweredAt: at.Add(time.Second), Authorised: random.IntN(3) > 0, Seq: 3, Amount: money.Of(int64(100+random.IntN(9000)), []money.Currency{"EUR", "USD"}[random.IntN(2)]),
-				Risk: payment.Risk{Fingerprint: fmt.Sprint("card", random.IntN(25)), BIN: "424242", Action: payment.Allow}}
+			r := history.Row{
+				ID:        payment.IDFor(fmt.Sprint("lnk", hour), fmt.Sprint(account, i)),
+				Account:   account,
+				Mode:      link.Test,
+				Link:      "lnk_1",
+				Status:    payment.Succeeded,
+				CreatedAt: at,
+				UpdatedAt: at,
+				AnsweredAt: at.Add(
+					time.Second,
+				),
+				Authorised: random.IntN(3) > 0,
+				Seq:        3,
+				Amount:     money.Of(int64(100+random.IntN(9000)), []money.Currency{"EUR", "USD"}[random.IntN(2)]),
+				Risk:       payment.Risk{Fingerprint: fmt.Sprint("card", random.IntN(25)), BIN: "424242", Action: payment.Allow},
+			}
 			if random.IntN(5) == 0 {
 				r.AnsweredAt = r.AnsweredAt.Add(time.Duration(1+random.IntN(5)) * time.Hour)
 			}
@@ -41,14 +54,21 @@ func pastPayments(account string, start time.Time) (all []history.Row) {
 			known := r.AnsweredAt.Add(time.Duration(1+random.IntN(90)) * time.Hour)
 			switch random.IntN(12) {
 			case 0:
-				r.Risk.Action, r.Authorised, r.Status, r.Decline, r.AnsweredAt = payment.Block, false, payment.Declined, payment.CodeBlocked, time.Time{}
+				r.Risk.Action, r.Authorised, r.Status, r.Decline, r.AnsweredAt = payment.Block, false, payment.Declined, payment.CodeBlocked,
+					time.Time{}
 			case 1:
 				r.Risk.Label, r.Risk.LabelledAt, r.Risk.LabelledBy = payment.LabelFraud, known, "usr_1"
 			case 2:
 				r.Risk.Label, r.Risk.LabelledAt, r.Risk.LabelledBy = payment.LabelLegitimate, known, "usr_1"
 			case 3, 4:
 				if r.Authorised {
-					d := payment.Dispute{ID: "dp_" + r.ID, Minor: r.Amount.Minor, Reason: []string{"fraudulent", "fraudulent", "duplicate"}[random.IntN(3)], State: payment.DisputeNeedsResponse, CreatedAt: known}
+					d := payment.Dispute{
+						ID:        "dp_" + r.ID,
+						Minor:     r.Amount.Minor,
+						Reason:    []string{"fraudulent", "fraudulent", "duplicate"}[random.IntN(3)],
+						State:     payment.DisputeNeedsResponse,
+						CreatedAt: known,
+					}
 					if random.IntN(3) == 0 {
 						d.State, d.ClosedAt = payment.DisputeWon, known.Add(time.Hour)
 					}
@@ -65,7 +85,12 @@ func pastPayments(account string, start time.Time) (all []history.Row) {
 // countByHand returns the expected result of a backtest of "card.declined_1d >= 2 ||
 // card.disputed_30d >= 1" over the payments from a moment on, each evaluated by itself.
 func countByHand(all []history.Row, from, now time.Time) (want learning.BacktestResult) {
-	want = learning.BacktestResult{Money: map[money.Currency]learning.BacktestMoney{}, MatureAfter: 60 * 24 * time.Hour, Precision: -1, Recall: -1}
+	want = learning.BacktestResult{
+		Money:       map[money.Currency]learning.BacktestMoney{},
+		MatureAfter: 60 * 24 * time.Hour,
+		Precision:   -1,
+		Recall:      -1,
+	}
 	for n, p := range all {
 		if p.CreatedAt.Before(from) {
 			continue
@@ -76,7 +101,8 @@ func countByHand(all []history.Row, from, now time.Time) (want learning.Backtest
 				continue
 			}
 			answered := q.AnsweredAt.Truncate(time.Hour) // a day is counted to the hour
-			if q.Risk.Action != payment.Block && !q.Authorised && !q.AnsweredAt.After(p.CreatedAt) && answered.After(p.CreatedAt.Add(-24*time.Hour)) {
+			if q.Risk.Action != payment.Block && !q.Authorised && !q.AnsweredAt.After(p.CreatedAt) &&
+				answered.After(p.CreatedAt.Add(-24*time.Hour)) {
 				declined++
 			}
 			if is, since, known := q.Fraud(); known && is && !since.After(p.CreatedAt) {
@@ -150,7 +176,9 @@ func TestBacktestOverTheAnalyticsStore(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("the backtest says\n%+v\na count by hand\n%+v", got, want)
 		}
-		if got.Fraud == 0 || got.MissedFraud == 0 || got.Legitimate == 0 || got.Unknown == 0 || got.AlreadyBlocked == 0 || got.Declined == 0 || got.Matched == got.Payments || got.Mature == got.Payments {
+		if got.Fraud == 0 || got.MissedFraud == 0 || got.Legitimate == 0 || got.Unknown == 0 || got.AlreadyBlocked == 0 || got.Declined == 0 ||
+			got.Matched == got.Payments ||
+			got.Mature == got.Payments {
 			t.Errorf("the history shows too little: %+v", got)
 		}
 		for currency, m := range got.Money {

@@ -42,11 +42,30 @@ func labeled(account string, now time.Time) []history.Row {
 		for i := range labelledDaily {
 			card, minor := random.IntN(200), int64(500+random.IntN(4000))
 			at := now.AddDate(0, 0, day-labelledDays).Add(time.Duration(i) * 20 * time.Minute)
-			r := history.Row{ID: payment.IDFor(fmt.Sprint("lnk", day), fmt.Sprint(day, i)), Account: account, Mode: link.Test, Link: fmt.Sprint("lnk_", day), Status: payment.Succeeded,
-				CreatedAt: at, UpdatedAt: at, AnsweredAt: at.Add(time.Second), Authorised: true, Risk: payment.Risk{Fingerprint: fmt.Sprint("card", card), BIN: "424242", Action: payment.Allow}, Seq: 3}
+			r := history.Row{
+				ID:         payment.IDFor(fmt.Sprint("lnk", day), fmt.Sprint(day, i)),
+				Account:    account,
+				Mode:       link.Test,
+				Link:       fmt.Sprint("lnk_", day),
+				Status:     payment.Succeeded,
+				CreatedAt:  at,
+				UpdatedAt:  at,
+				AnsweredAt: at.Add(time.Second),
+				Authorised: true,
+				Risk:       payment.Risk{Fingerprint: fmt.Sprint("card", card), BIN: "424242", Action: payment.Allow},
+				Seq:        3,
+			}
 			if stolen[card] > day && random.IntN(4) > 0 {
 				minor *= 6
-				r.Disputes = []payment.Dispute{{ID: "dp_1", Reason: "fraudulent", State: payment.DisputeNeedsResponse, Minor: minor, CreatedAt: at.Add(time.Duration(random.IntN(120)) * time.Hour)}}
+				r.Disputes = []payment.Dispute{
+					{
+						ID:        "dp_1",
+						Reason:    "fraudulent",
+						State:     payment.DisputeNeedsResponse,
+						Minor:     minor,
+						CreatedAt: at.Add(time.Duration(random.IntN(120)) * time.Hour),
+					},
+				}
 				r.Seq++
 			}
 			r.Amount = money.Of(minor, "EUR")
@@ -87,7 +106,8 @@ func TestTrainFromLabels(t *testing.T) {
 	}
 	info, file := learned(func(*history.Row) {})
 	t.Logf("%+v", info)
-	if info.Frauds < score.MinFrauds || info.TestedPayments < 100 || info.AUC < 0.8 || info.AveragePrecision < 0.5 || info.TestedFrom.Sub(info.To) < training.Delay {
+	if info.Frauds < score.MinFrauds || info.TestedPayments < 100 || info.AUC < 0.8 || info.AveragePrecision < 0.5 ||
+		info.TestedFrom.Sub(info.To) < training.Delay {
 		t.Errorf("learned %+v", info)
 	}
 	turned := 0
@@ -95,7 +115,9 @@ func TestTrainFromLabels(t *testing.T) {
 		if is, since, known := r.Fraud(); (known && since.After(info.TestedFrom)) || (!known && r.CreatedAt.After(info.TestedFrom)) {
 			r.Disputes = nil
 			if !is {
-				r.Disputes = []payment.Dispute{{ID: "dp_1", Reason: "fraudulent", State: payment.DisputeNeedsResponse, CreatedAt: r.CreatedAt.Add(7 * 24 * time.Hour)}}
+				r.Disputes = []payment.Dispute{
+					{ID: "dp_1", Reason: "fraudulent", State: payment.DisputeNeedsResponse, CreatedAt: r.CreatedAt.Add(7 * 24 * time.Hour)},
+				}
 			}
 			turned++
 		}
@@ -140,7 +162,12 @@ var trainedTwo = sync.OnceValue(func() (two []trained) {
 	now := storetest.Epoch.Truncate(24 * time.Hour)
 	rows := pastRows(labeled(id.New(id.Account), now))
 	for _, days := range []int{-2, -1} {
-		m, info, err := learning.Learn(context.Background(), rows, learning.Training{Now: now.AddDate(0, 0, days), Delay: 7 * 24 * time.Hour, Days: 28, Test: 7}, nil)
+		m, info, err := learning.Learn(
+			context.Background(),
+			rows,
+			learning.Training{Now: now.AddDate(0, 0, days), Delay: 7 * 24 * time.Hour, Days: 28, Test: 7},
+			nil,
+		)
 		if err != nil {
 			panic(err)
 		}
@@ -164,12 +191,24 @@ func bothScore(t *testing.T, h *learning.Holder) {
 			saw = *v
 			return payment.Risk{Action: payment.Allow}, true
 		}})
-	v, err := l.Assess(t.Context(), fraud.Attempt{Payment: id.New(id.Payment), Account: "acct_1", Mode: link.Test, Link: "plink_1", Amount: money.Of(900_00, "EUR"), Fingerprint: "card"})
+	v, err := l.Assess(
+		t.Context(),
+		fraud.Attempt{
+			Payment:     id.New(id.Payment),
+			Account:     "acct_1",
+			Mode:        link.Test,
+			Link:        "plink_1",
+			Amount:      money.Of(900_00, "EUR"),
+			Fingerprint: "card",
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	running, shadow := h.Running(), h.Shadow()
-	if r := v.Risk; r.Model != running.Version || r.Score != running.Score(&saw) || r.ShadowModel != shadow.Version || r.ShadowScore != shadow.Score(&saw) || r.Score == 0 {
+	if r := v.Risk; r.Model != running.Version || r.Score != running.Score(&saw) || r.ShadowModel != shadow.Version ||
+		r.ShadowScore != shadow.Score(&saw) ||
+		r.Score == 0 {
 		t.Errorf("scored %+v; the one that runs says %d, the one in shadow %d", r, running.Score(&saw), shadow.Score(&saw))
 	}
 }
@@ -229,7 +268,8 @@ func TestModels(t *testing.T) {
 		runs(first.Version, second.Version)
 		bothScore(t, holder)
 		c, err := learning.Compare(ctx, a, s, second.Version, now, delay, 14)
-		if err != nil || c.Payments < 100 || c.Frauds == 0 || c.RunningAUC < 0.7 || c.CandidateAUC < 0.7 || c.From.Before(first.TestedFrom) || c.From.Before(second.TestedFrom) {
+		if err != nil || c.Payments < 100 || c.Frauds == 0 || c.RunningAUC < 0.7 || c.CandidateAUC < 0.7 || c.From.Before(first.TestedFrom) ||
+			c.From.Before(second.TestedFrom) {
 			t.Errorf("comparison %+v, %v", c, err)
 		}
 		if _, err := learning.RollBack(ctx, s); err == nil {
@@ -268,7 +308,8 @@ func TestModels(t *testing.T) {
 			t.Fatalf("%v, %v", all, err)
 		}
 		for _, m := range all {
-			if m.Version == first.Version && (m.AUC != first.AUC || m.Frauds != first.Frauds || !m.From.Equal(first.From) || m.PromotedAt.IsZero() || m.State != learning.Retired) {
+			if m.Version == first.Version &&
+				(m.AUC != first.AUC || m.Frauds != first.Frauds || !m.From.Equal(first.From) || m.PromotedAt.IsZero() || m.State != learning.Retired) {
 				t.Errorf("kept %+v, want %+v", m, first)
 			}
 		}

@@ -79,8 +79,17 @@ func (r *Reports) compareSums(ctx context.Context, p *projector, unit int64) (wr
 		}
 
 		key.hour, key.currency = hourOf(h.From), h.Currency
-		if rest := h.Minus(sums[key]); rest.Volume != 0 || rest.Refunded != 0 || len(rest.ByStatus) > 0 || rest.Links != (report.Figures{}).Links {
-			wrong = append(wrong, fmt.Sprintf("I8 reports: the sums of %s from %s on (%d h) are not those of the rows", key.currency, h.From.Format("2006-01-02T15Z"), unit))
+		if rest := h.Minus(sums[key]); rest.Volume != 0 || rest.Refunded != 0 || len(rest.ByStatus) > 0 ||
+			rest.Links != (report.Figures{}).Links {
+			wrong = append(
+				wrong,
+				fmt.Sprintf(
+					"I8 reports: the sums of %s from %s on (%d h) are not those of the rows",
+					key.currency,
+					h.From.Format("2006-01-02T15Z"),
+					unit,
+				),
+			)
 		}
 		delete(sums, key)
 		return nil

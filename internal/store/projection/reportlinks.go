@@ -91,7 +91,10 @@ func (r linkRow) columns() []any {
 // The statements for one link, for many, and to read loadIDs of them.
 var (
 	putReportLink, putReportLinks = putLinkRows(1), putLinkRows(reportRows)
-	linksByIDs                    = "SELECT id, owner, currency, created_at, steps, seen FROM report_links WHERE id IN (" + sqldb.Params(1, loadIDs) + ")"
+	linksByIDs                    = "SELECT id, owner, currency, created_at, steps, seen FROM report_links WHERE id IN (" + sqldb.Params(
+		1,
+		loadIDs,
+	) + ")"
 )
 
 // putLinkRows returns the statement for n links.

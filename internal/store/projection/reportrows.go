@@ -147,8 +147,29 @@ func scanReport(row sqldb.Scanner, owned bool) (r reportRow, err error) {
 	var created, updated int64
 	var terms string
 	p := &r.Payment
-	to := []any{&r.owner, &r.number, &p.ID, &p.Link, &p.Realm, &p.Reference, &p.Issuer, &p.PayerName, &p.PayerEmail, &p.CardBrand, &p.CardLast4,
-		&p.Decline, &p.Status, &p.Amount.Currency, &p.Amount.Minor, &p.Captured, &p.Refunded, &created, &updated, &p.Seq, &terms}
+	to := []any{
+		&r.owner,
+		&r.number,
+		&p.ID,
+		&p.Link,
+		&p.Realm,
+		&p.Reference,
+		&p.Issuer,
+		&p.PayerName,
+		&p.PayerEmail,
+		&p.CardBrand,
+		&p.CardLast4,
+		&p.Decline,
+		&p.Status,
+		&p.Amount.Currency,
+		&p.Amount.Minor,
+		&p.Captured,
+		&p.Refunded,
+		&created,
+		&updated,
+		&p.Seq,
+		&terms,
+	}
 	if owned {
 		to = slices.Concat([]any{&p.Account, &p.Mode}, to)
 	}
@@ -161,9 +182,31 @@ func scanReport(row sqldb.Scanner, owned bool) (r reportRow, err error) {
 // columns implements numbered.
 func (r reportRow) columns() ([]any, error) {
 	p := r.Payment
-	return []any{r.owner, r.number, p.ID, p.Link, p.Realm, p.Reference, p.Issuer, p.PayerName, p.PayerEmail, p.CardBrand, p.CardLast4, p.Decline,
-		string(p.Status), string(p.Amount.Currency), p.Amount.Minor, p.Captured, p.Refunded, p.CreatedAt.UnixMilli(), p.UpdatedAt.UnixMilli(), p.Seq,
-		marked(p.Terms())}, nil
+	return []any{
+		r.owner,
+		r.number,
+		p.ID,
+		p.Link,
+		p.Realm,
+		p.Reference,
+		p.Issuer,
+		p.PayerName,
+		p.PayerEmail,
+		p.CardBrand,
+		p.CardLast4,
+		p.Decline,
+		string(
+			p.Status,
+		),
+		string(p.Amount.Currency),
+		p.Amount.Minor,
+		p.Captured,
+		p.Refunded,
+		p.CreatedAt.UnixMilli(),
+		p.UpdatedAt.UnixMilli(),
+		p.Seq,
+		marked(p.Terms()),
+	}, nil
 }
 
 // marked returns the terms as one text, each after a mark, so that a search for the beginning of a
@@ -198,7 +241,8 @@ func (p *projector) index(rows []reportRow, before map[string]reportRow) error {
 			if slices.Contains(now, term) {
 				continue
 			}
-			if _, err := p.t.Exec("DELETE FROM report_terms WHERE owner = $1 AND term = $2 AND number = $3", row.owner, term, row.number); err != nil {
+			if _, err := p.t.Exec("DELETE FROM report_terms WHERE owner = $1 AND term = $2 AND number = $3", row.owner, term,
+				row.number); err != nil {
 				return err
 			}
 		}
@@ -226,9 +270,11 @@ var (
 // nothing, and the count of rows shows it (see put).
 func putReportRows(n int) string {
 	return "INSERT INTO report_payments (" + reportColumns + ") VALUES " + sqldb.Values(n, reportFields) + `
-		ON CONFLICT (owner, number) DO UPDATE SET link = excluded.link, realm = excluded.realm, reference = excluded.reference, issuer = excluded.issuer,
+		ON CONFLICT (owner, number) DO UPDATE SET link = excluded.link, realm = excluded.realm,
+		reference = excluded.reference, issuer = excluded.issuer,
 		payer_name = excluded.payer_name, payer_email = excluded.payer_email, card_brand = excluded.card_brand, card_last4 = excluded.card_last4,
-		decline = excluded.decline, status = excluded.status, currency = excluded.currency, amount = excluded.amount, captured = excluded.captured,
+		decline = excluded.decline, status = excluded.status, currency = excluded.currency, amount = excluded.amount,
+		captured = excluded.captured,
 		refunded = excluded.refunded, updated_at = excluded.updated_at, seq = excluded.seq, terms = excluded.terms
 		WHERE report_payments.id = excluded.id`
 }

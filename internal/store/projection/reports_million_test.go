@@ -153,7 +153,10 @@ func TestMillionPayments(t *testing.T) {
 		at, from := time.Hour, storetest.Epoch.AddDate(0, 0, 365-days)
 		for range tries {
 			start := time.Now()
-			o, err := reports.Overview(t.Context(), report.Period{Account: account, Mode: link.Test, From: from, To: storetest.Epoch.AddDate(1, 0, 1), Zone: "Europe/Berlin"})
+			o, err := reports.Overview(
+				t.Context(),
+				report.Period{Account: account, Mode: link.Test, From: from, To: storetest.Epoch.AddDate(1, 0, 1), Zone: "Europe/Berlin"},
+			)
 			if err != nil || len(o.Parts) != 2 {
 				t.Fatalf("%d parts, %v", len(o.Parts), err)
 			}

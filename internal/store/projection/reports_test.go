@@ -27,16 +27,32 @@ import (
 // lifeOf returns the events of a payment's life: declined, or captured and partly refunded.
 func lifeOf(t testing.TB, account, linkID string, at time.Time, declined bool) []stream.Event {
 	t.Helper()
-	p := payment.Payment{ID: payment.IDFor(linkID, "attempt"), Account: account, Mode: link.Test, Link: linkID, Issuer: "simulator", Amount: money.Of(1250, "EUR"),
-		CardBrand: "visa", CardLast4: "4242", PayerName: "Ada Lovelace", PayerEmail: "Ada@Example.org", Reference: "INV-2026/0042", CreatedAt: at, UpdatedAt: at}
+	p := payment.Payment{
+		ID:         payment.IDFor(linkID, "attempt"),
+		Account:    account,
+		Mode:       link.Test,
+		Link:       linkID,
+		Issuer:     "simulator",
+		Amount:     money.Of(1250, "EUR"),
+		CardBrand:  "visa",
+		CardLast4:  "4242",
+		PayerName:  "Ada Lovelace",
+		PayerEmail: "Ada@Example.org",
+		Reference:  "INV-2026/0042",
+		CreatedAt:  at,
+		UpdatedAt:  at,
+	}
 	var events []stream.Event
 	emit := func(kind string, object any) {
 		data, err := json.Marshal(object)
 		if err != nil {
 			t.Fatal(err)
 		}
-		events = append(events, stream.Event{ID: id.New(id.Event), Type: kind, Account: account, Mode: link.Test, Object: p.ID, ObjectSeq: int64(len(events) + 1),
-			CreatedAt: at, Data: data})
+		events = append(
+			events,
+			stream.Event{ID: id.New(id.Event), Type: kind, Account: account, Mode: link.Test, Object: p.ID, ObjectSeq: int64(len(events) + 1),
+				CreatedAt: at, Data: data},
+		)
 	}
 	status := func(s payment.Status) {
 		p.Status = s
@@ -59,8 +75,16 @@ func lifeOf(t testing.TB, account, linkID string, at time.Time, declined bool) [
 }
 
 func created(account, linkID string, at time.Time) stream.Event {
-	return stream.Event{ID: id.New(id.Event), Type: link.EventCreated, Account: account, Mode: link.Test, Object: linkID, ObjectSeq: 1, CreatedAt: at,
-		Data: []byte(`{"currency":"EUR","createdAt":"` + link.FormatTime(at) + `"}`)}
+	return stream.Event{
+		ID:        id.New(id.Event),
+		Type:      link.EventCreated,
+		Account:   account,
+		Mode:      link.Test,
+		Object:    linkID,
+		ObjectSeq: 1,
+		CreatedAt: at,
+		Data:      []byte(`{"currency":"EUR","createdAt":"` + link.FormatTime(at) + `"}`),
+	}
 }
 
 // TestReports checks that the payments of the store are in rows and sums, and are found by what a
@@ -76,7 +100,8 @@ func TestReports(t *testing.T) {
 			l := storetest.NewLink(account, 1)
 			begin := storetest.Begin(t, l, fmt.Sprintf("attempt-%012d", i))
 			answer := storetest.Answered(t, begin.Payment, o)
-			if err := errors.Join(s.CreateLink(t.Context(), l, []stream.Event{created(account, l.ID, storetest.Epoch)}, nil), s.CommitPayment(t.Context(), begin), s.CommitPayment(t.Context(), answer)); err != nil {
+			if err := errors.Join(s.CreateLink(t.Context(), l, []stream.Event{created(account, l.ID, storetest.Epoch)}, nil),
+				s.CommitPayment(t.Context(), begin), s.CommitPayment(t.Context(), answer)); err != nil {
 				t.Fatal(err)
 			}
 			made = append(made, answer.Payment)
@@ -107,13 +132,15 @@ func TestReports(t *testing.T) {
 			t.Fatalf("%+v %v", o, err)
 		}
 		total := o.Parts[0].Total
-		if total.Payments() != 4 || total.Approved() != 2 || total.Declined() != 1 || total.Volume != 2500 || total.Links != [5]int64{5, 5, 5, 4, 2} {
+		if total.Payments() != 4 || total.Approved() != 2 || total.Declined() != 1 || total.Volume != 2500 ||
+			total.Links != [5]int64{5, 5, 5, 4, 2} {
 			t.Errorf("figures %+v", total)
 		}
 		if d := o.Parts[0].Declines; len(d) != 1 || d[0].Count != 1 {
 			t.Errorf("declines %+v", d)
 		}
-		for name, q := range map[string]report.Query{"another account": {Account: id.New(id.Account), Mode: link.Test}, "the other mode": {Account: account, Mode: link.Live},
+		for name, q := range map[string]report.Query{"another account": {Account: id.New(id.Account), Mode: link.Test},
+			"the other mode":        {Account: account, Mode: link.Live},
 			"another account by id": {Account: id.New(id.Account), Mode: link.Test, Text: made[0].ID}} {
 			if page, err := r.Search(t.Context(), q); err != nil || len(page.Payments) > 0 {
 				t.Errorf("%s sees %d, %v", name, len(page.Payments), err)
@@ -133,7 +160,8 @@ func TestReportsSearch(t *testing.T) {
 		if err := r.Project(t.Context(), events); err != nil {
 			t.Fatal(err)
 		}
-		for text, finds := range map[string]bool{events[0].Object: true, linkID: true, "4242": true, "inv-2026": true, "0042": true, "2026": true, "ADA": true,
+		for text, finds := range map[string]bool{events[0].Object: true, linkID: true, "4242": true, "inv-2026": true, "0042": true,
+			"2026": true, "ADA": true,
 			"love": true, "lovelace ada": true, "ada@example.org": true, "example.o": true, "": true, "  ada  ": true,
 			"velace": false, "4241": false, "ada hopper": false, "%": false, "_da": false, `\`: false, "ada\x00": true, "\xff": true, id.New(id.Payment): false, id.New(id.Link): false} {
 			page, err := r.Search(t.Context(), report.Query{Account: account, Mode: link.Test, Text: text})
@@ -142,7 +170,9 @@ func TestReportsSearch(t *testing.T) {
 			}
 		}
 		for _, cursor := range []string{"-1", "0", "zz zz", "ÿ", "00a", "ZZ"} {
-			if _, err := r.Search(t.Context(), report.Query{Account: account, Mode: link.Test, Before: cursor}); fault.Code(err) != "cursor_invalid" {
+			if _, err := r.Search(t.Context(), report.Query{Account: account, Mode: link.Test, Before: cursor}); fault.Code(
+				err,
+			) != "cursor_invalid" {
 				t.Errorf("cursor %q: %v", cursor, err)
 			}
 		}
@@ -157,8 +187,10 @@ func TestReportsByDaysOfZones(t *testing.T) {
 		s := open(t, url)
 		r := openReports(t, s, filepath.Join(t.TempDir(), "reports.db"))
 		position := int64(1)
-		for _, c := range []struct{ zone, day string }{{"Europe/Berlin", "2027-03-28"}, {"Europe/Berlin", "2027-10-31"}, {"Asia/Kathmandu", "2028-02-29"},
-			{"Asia/Kolkata", "2027-03-28"}, {"Pacific/Auckland", "2027-04-04"}, {"Pacific/Auckland", "2027-09-26"}, {"Australia/Lord_Howe", "2027-04-04"}} {
+		for _, c := range []struct{ zone, day string }{{"Europe/Berlin", "2027-03-28"}, {"Europe/Berlin", "2027-10-31"},
+			{"Asia/Kathmandu", "2028-02-29"},
+			{"Asia/Kolkata", "2027-03-28"}, {"Pacific/Auckland", "2027-04-04"}, {"Pacific/Auckland", "2027-09-26"},
+			{"Australia/Lord_Howe", "2027-04-04"}} {
 			account := id.New(id.Account)
 			zone, err := calendar.Zone("zone", c.zone)
 			if err != nil {
@@ -166,7 +198,8 @@ func TestReportsByDaysOfZones(t *testing.T) {
 			}
 			day, _ := calendar.ParseDay(c.day)
 			start, end := day.Start(zone), day.End(zone)
-			for n, at := range []time.Time{start.Add(-time.Millisecond), start, start.Add(40 * time.Minute), end.Add(-time.Millisecond), end, end.Add(20 * time.Minute)} {
+			for n, at := range []time.Time{start.Add(-time.Millisecond), start, start.Add(40 * time.Minute), end.Add(-time.Millisecond), end,
+				end.Add(20 * time.Minute)} {
 				linkID := id.New(id.Link)
 				events := append([]stream.Event{created(account, linkID, at)}, lifeOf(t, account, linkID, at, n == 2)...)
 				place(events, position)
@@ -179,7 +212,13 @@ func TestReportsByDaysOfZones(t *testing.T) {
 				before, after int
 				want          int64
 			}{{0, 0, 3}, {0, 1, 5}, {1, 0, 4}, {30, 0, 4}, {0, 30, 5}, {100, 0, 4}, {0, 100, 5}, {100, 100, 6}} {
-				p := report.Period{Account: account, Mode: link.Test, From: day.Add(-days.before).Start(zone), To: day.Add(days.after).End(zone), Zone: c.zone}
+				p := report.Period{
+					Account: account,
+					Mode:    link.Test,
+					From:    day.Add(-days.before).Start(zone),
+					To:      day.Add(days.after).End(zone),
+					Zone:    c.zone,
+				}
 				page, err := r.Search(t.Context(), report.Query{Account: account, Mode: link.Test, From: p.From, To: p.To})
 				if err != nil || int64(len(page.Payments)) != days.want {
 					t.Errorf("%s in %s, %+v: a list of %d, %v", c.day, c.zone, days, len(page.Payments), err)
@@ -190,7 +229,15 @@ func TestReportsByDaysOfZones(t *testing.T) {
 				}
 				part := o.Parts[0]
 				if part.Total.Payments() != days.want || part.Total.Links[0] != days.want || len(part.Declines) != 1 || part.Declines[0].Count != 1 {
-					t.Errorf("%s in %s, %+v: %d payments, %d links, declines %+v", c.day, c.zone, days, part.Total.Payments(), part.Total.Links[0], part.Declines)
+					t.Errorf(
+						"%s in %s, %+v: %d payments, %d links, declines %+v",
+						c.day,
+						c.zone,
+						days,
+						part.Total.Payments(),
+						part.Total.Links[0],
+						part.Declines,
+					)
 				}
 				var sum int64
 				for i, point := range part.Series {
@@ -284,7 +331,10 @@ func TestReportsKilled(t *testing.T) {
 	check := func(r *projection.Reports) {
 		t.Helper()
 		followed(t, r)
-		o, err := r.Overview(t.Context(), report.Period{Account: account, Mode: link.Test, From: storetest.Epoch.Add(-time.Hour), To: storetest.Epoch.Add(time.Hour)})
+		o, err := r.Overview(
+			t.Context(),
+			report.Period{Account: account, Mode: link.Test, From: storetest.Epoch.Add(-time.Hour), To: storetest.Epoch.Add(time.Hour)},
+		)
 		if err != nil || o.Parts[0].Total.Payments() != int64(made) || o.Parts[0].Total.Volume != int64(1250*made) {
 			t.Fatalf("after %d payments: %+v %v", made, o.Parts, err)
 		}
@@ -293,7 +343,8 @@ func TestReportsKilled(t *testing.T) {
 		t.Helper()
 		l := storetest.NewLink(account, 1)
 		begin := storetest.Begin(t, l, "attempt-000000000001")
-		if err := errors.Join(s.CreateLink(t.Context(), l, nil, nil), s.CommitPayment(t.Context(), begin), s.CommitPayment(t.Context(), storetest.Answered(t, begin.Payment, issuer.Approved))); err != nil {
+		if err := errors.Join(s.CreateLink(t.Context(), l, nil, nil), s.CommitPayment(t.Context(), begin),
+			s.CommitPayment(t.Context(), storetest.Answered(t, begin.Payment, issuer.Approved))); err != nil {
 			t.Fatal(err)
 		}
 		made++

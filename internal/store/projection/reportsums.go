@@ -100,7 +100,13 @@ func (r *Reports) sums(ctx context.Context, owner int64, now, before []stretch) 
 		columns = append(columns, "SUM("+c+")")
 	}
 	of := " FROM report_sums WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4"
-	each, whole := "SELECT hour, currency, "+strings.Join(sumColumns, ", ")+of, "SELECT MIN(hour), currency, "+strings.Join(columns, ", ")+of+" GROUP BY currency"
+	each, whole := "SELECT hour, currency, "+strings.Join(
+		sumColumns,
+		", ",
+	)+of, "SELECT MIN(hour), currency, "+strings.Join(
+		columns,
+		", ",
+	)+of+" GROUP BY currency"
 
 	var all []report.Hour
 	read := func(query string, s stretch) error {
@@ -178,10 +184,20 @@ func (r *Reports) reasons(ctx context.Context, owner int64, stretches []stretch)
 	for _, s := range stretches {
 		// As for the figures: from the sums, or from the rows of a part of an hour.
 		query, args := "SELECT currency, code, SUM(n) FROM report_declines WHERE owner = $1 AND unit = $2 AND hour >= $3 AND hour < $4 GROUP BY currency, code",
-			[]any{owner, s.unit, hourOf(s.from), hourOf(s.to)}
+			[]any{
+				owner,
+				s.unit,
+				hourOf(s.from),
+				hourOf(s.to),
+			}
 		if s.unit == 0 {
 			query, args = "SELECT currency, decline, COUNT(*) FROM report_payments WHERE owner = $1 AND number >= $2 AND number < $3 AND status = $4 AND decline <> '' GROUP BY currency, decline",
-				[]any{owner, numberAt(s.from), numberAt(s.to), string(payment.Declined)}
+				[]any{
+					owner,
+					numberAt(s.from),
+					numberAt(s.to),
+					string(payment.Declined),
+				}
 		}
 		err := r.own.Each(ctx, func(row sqldb.Scanner) error {
 			var k key

@@ -310,7 +310,12 @@ func discard(conn *sql.Conn) error {
 // It reads no data; amcheck and pg_checksums do a full check.
 func (p postgres) intact(ctx context.Context, r Reader) (found []string, err error) {
 	var failures int64
-	err = r.QueryRow(ctx, "SELECT COALESCE((SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()), 0)").Scan(&failures)
+	err = r.QueryRow(
+		ctx,
+		"SELECT COALESCE((SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()), 0)",
+	).Scan(
+		&failures,
+	)
 	if err != nil {
 		return nil, err
 	}

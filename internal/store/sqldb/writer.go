@@ -227,7 +227,12 @@ type writer struct {
 // newWriter returns a writer that does not run yet. The queue's length is divided among the
 // writers.
 func newWriter(db *DB) *writer {
-	return &writer{db: db, queue: make(chan *commit, queueLength/db.dialect.pools().writers), done: make(chan struct{}), tx: Tx{dialect: db.dialect}}
+	return &writer{
+		db:    db,
+		queue: make(chan *commit, queueLength/db.dialect.pools().writers),
+		done:  make(chan struct{}),
+		tx:    Tx{dialect: db.dialect},
+	}
 }
 
 // run commits groups until the database closes and the queue is empty.

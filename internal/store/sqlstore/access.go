@@ -116,8 +116,16 @@ func putAccount(t *sqldb.Tx, a merchant.Account, onConflict string) error {
 		return err
 	}
 
-	_, err = t.Exec("INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at, time_zone) VALUES ($1, $2, $3, $4, $5, $6, $7)"+onConflict,
-		a.ID, a.Name, string(methods), a.Revision, sqldb.Micros(a.CreatedAt), sqldb.Micros(a.ConfirmedAt), a.TimeZone)
+	_, err = t.Exec(
+		"INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at, time_zone) VALUES ($1, $2, $3, $4, $5, $6, $7)"+onConflict,
+		a.ID,
+		a.Name,
+		string(methods),
+		a.Revision,
+		sqldb.Micros(a.CreatedAt),
+		sqldb.Micros(a.ConfirmedAt),
+		a.TimeZone,
+	)
 	return err
 }
 
@@ -134,7 +142,12 @@ func putGuard(t *sqldb.Tx, c merchant.Change) error {
 
 	var n int64
 	if c.Guard.Revision == 0 {
-		n, err = t.Exec("INSERT INTO guards (user_id, doc, doc_sum, revision) VALUES ($1, $2, $3, 1) ON CONFLICT (user_id) DO NOTHING", c.Guard.User, doc, sum)
+		n, err = t.Exec(
+			"INSERT INTO guards (user_id, doc, doc_sum, revision) VALUES ($1, $2, $3, 1) ON CONFLICT (user_id) DO NOTHING",
+			c.Guard.User,
+			doc,
+			sum,
+		)
 	} else {
 		n, err = t.Exec("UPDATE guards SET doc = $1, doc_sum = $2, revision = revision + 1 WHERE user_id = $3 AND revision = $4",
 			doc, sum, c.Guard.User, c.Guard.Revision)
@@ -151,7 +164,12 @@ func putGuard(t *sqldb.Tx, c merchant.Change) error {
 // Without it, an unknown user is fault.NotFound.
 func changeUser(t *sqldb.Tx, c merchant.Change) error {
 	if c.PasswordUser != "" {
-		n, err := t.Exec("UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3)", c.Password, c.PasswordUser, c.PasswordWas)
+		n, err := t.Exec(
+			"UPDATE users SET password_hash = $1 WHERE id = $2 AND ($3 = '' OR password_hash = $3)",
+			c.Password,
+			c.PasswordUser,
+			c.PasswordWas,
+		)
 		if err != nil {
 			return err
 		}
@@ -172,7 +190,8 @@ func changeUser(t *sqldb.Tx, c merchant.Change) error {
 // matters: a new token of that kind must survive.
 func changeTokens(t *sqldb.Tx, c merchant.Change) error {
 	if c.Void != "" {
-		if _, err := t.Exec("UPDATE tokens SET used_at = $1 WHERE user_id = $2 AND kind = $3 AND used_at = 0", sqldb.Micros(c.At), c.VoidUser, c.Void); err != nil {
+		if _, err := t.Exec("UPDATE tokens SET used_at = $1 WHERE user_id = $2 AND kind = $3 AND used_at = 0", sqldb.Micros(c.At), c.VoidUser,
+			c.Void); err != nil {
 			return err
 		}
 	}
@@ -189,7 +208,8 @@ func changeTokens(t *sqldb.Tx, c merchant.Change) error {
 // changeSessions revokes the user's active sessions except Keep, then starts the new one.
 func changeSessions(t *sqldb.Tx, c merchant.Change) error {
 	if c.Revoke != "" {
-		if _, err := t.Exec("UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND id <> $3 AND revoked_at = 0", sqldb.Micros(c.At), c.Revoke, c.Keep); err != nil {
+		if _, err := t.Exec("UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND id <> $3 AND revoked_at = 0", sqldb.Micros(c.At),
+			c.Revoke, c.Keep); err != nil {
 			return err
 		}
 	}
@@ -253,8 +273,19 @@ const tokenColumns = "id, hash, kind, user_id, account, email, mailed, created_a
 
 // putToken inserts a token and returns 1, or 0 if its hash is already stored.
 func putToken(t *sqldb.Tx, k merchant.Token) (int64, error) {
-	return t.Exec("INSERT INTO tokens ("+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (hash) DO NOTHING",
-		k.ID, base64.StdEncoding.EncodeToString(k.Hash), k.Kind, k.User, k.Account, k.Email, sqldb.Bit(k.Mailed), sqldb.Micros(k.CreatedAt), sqldb.Micros(k.ExpiresAt), sqldb.Micros(k.UsedAt))
+	return t.Exec(
+		"INSERT INTO tokens ("+tokenColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (hash) DO NOTHING",
+		k.ID,
+		base64.StdEncoding.EncodeToString(k.Hash),
+		k.Kind,
+		k.User,
+		k.Account,
+		k.Email,
+		sqldb.Bit(k.Mailed),
+		sqldb.Micros(k.CreatedAt),
+		sqldb.Micros(k.ExpiresAt),
+		sqldb.Micros(k.UsedAt),
+	)
 }
 
 // scanToken reads one row of tokenColumns. No row is fault.NotFound.
@@ -277,20 +308,32 @@ func scanToken(row sqldb.Scanner) (merchant.Token, error) {
 // TokenByHash implements merchant.AccessStore. It returns used and expired tokens too; only Apply
 // decides whether a token can be spent.
 func (s *Store) TokenByHash(ctx context.Context, kind string, hash []byte) (merchant.Token, error) {
-	return scanToken(s.db.Lookup(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1 AND kind = $2", base64.StdEncoding.EncodeToString(hash), kind))
+	return scanToken(
+		s.db.Lookup(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE hash = $1 AND kind = $2", base64.StdEncoding.EncodeToString(hash), kind),
+	)
 }
 
 // LatestToken implements merchant.AccessStore. It limits how often the same email is requested, so
 // a used token counts as well.
 func (s *Store) LatestToken(ctx context.Context, kind, user string) (merchant.Token, error) {
-	return scanToken(s.db.Lookup(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE user_id = $1 AND kind = $2 ORDER BY created_at DESC LIMIT 1", user, kind))
+	return scanToken(
+		s.db.Lookup(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE user_id = $1 AND kind = $2 ORDER BY created_at DESC LIMIT 1", user, kind),
+	)
 }
 
 // Invitations implements merchant.AccessStore. Only invitations have an id; other tokens are found
 // by hash alone.
 func (s *Store) Invitations(ctx context.Context, account string, now time.Time, limit int) ([]merchant.Token, error) {
-	return list(ctx, s, scanToken, "SELECT "+tokenColumns+" FROM tokens WHERE account = $1 AND id <> '' AND used_at = 0 AND expires_at > $2 ORDER BY id DESC LIMIT "+strconv.Itoa(limit),
-		account, sqldb.Micros(now))
+	return list(
+		ctx,
+		s,
+		scanToken,
+		"SELECT "+tokenColumns+" FROM tokens WHERE account = $1 AND id <> '' AND used_at = 0 AND expires_at > $2 ORDER BY id DESC LIMIT "+strconv.Itoa(
+			limit,
+		),
+		account,
+		sqldb.Micros(now),
+	)
 }
 
 // list returns the rows of a query, each read by scan, or the first error. It holds all of them in
@@ -318,7 +361,13 @@ func list[T any](ctx context.Context, s *Store, scan func(sqldb.Scanner) (T, err
 // the same commit. An invitation that was used or withdrawn is fault.NotFound.
 func (s *Store) WithdrawInvitation(ctx context.Context, account, id string, at time.Time) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		n, err := t.Exec("UPDATE tokens SET used_at = $1 WHERE account = $2 AND id = $3 AND kind = $4 AND used_at = 0", sqldb.Micros(at), account, id, merchant.KindInvite)
+		n, err := t.Exec(
+			"UPDATE tokens SET used_at = $1 WHERE account = $2 AND id = $3 AND kind = $4 AND used_at = 0",
+			sqldb.Micros(at),
+			account,
+			id,
+			merchant.KindInvite,
+		)
 		if err == nil && n == 0 {
 			err = fault.NotFound("invitation")
 		}
@@ -337,8 +386,16 @@ func (s *Store) UsersByAccount(ctx context.Context, account string, limit int) (
 
 // SessionsByUser implements merchant.AccessStore.
 func (s *Store) SessionsByUser(ctx context.Context, user string, now time.Time, limit int) ([]merchant.Session, error) {
-	return list(ctx, s, scanSession, "SELECT "+sessionColumns+" FROM sessions WHERE user_id = $1 AND revoked_at = 0 AND expires_at > $2 ORDER BY id DESC LIMIT "+strconv.Itoa(limit),
-		user, sqldb.Micros(now))
+	return list(
+		ctx,
+		s,
+		scanSession,
+		"SELECT "+sessionColumns+" FROM sessions WHERE user_id = $1 AND revoked_at = 0 AND expires_at > $2 ORDER BY id DESC LIMIT "+strconv.Itoa(
+			limit,
+		),
+		user,
+		sqldb.Micros(now),
+	)
 }
 
 // TouchSessions implements merchant.AccessStore. The ids are sorted, so that two processes that
@@ -346,7 +403,8 @@ func (s *Store) SessionsByUser(ctx context.Context, user string, now time.Time, 
 func (s *Store) TouchSessions(ctx context.Context, seen map[string]time.Time) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(seen)) { // a fixed order in every process
-			if _, err := t.Exec("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", sqldb.Micros(seen[id]), id); err != nil {
+			if _, err := t.Exec("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", sqldb.Micros(seen[id]),
+				id); err != nil {
 				return err
 			}
 		}
@@ -380,7 +438,12 @@ func (s *Store) Guess(ctx context.Context, key string, at, since time.Time) erro
 
 // PruneTokens implements merchant.AccessStore.
 func (s *Store) PruneTokens(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.prune(ctx, "DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)", before, limit)
+	return s.prune(
+		ctx,
+		"DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+		before,
+		limit,
+	)
 }
 
 // PruneGuesses implements merchant.AccessStore.

@@ -57,7 +57,12 @@ func TestPostgres_ConsumerTakesOver(t *testing.T) {
 	}()
 	await.Until(t, "the second has asked for the claim", func() bool {
 		var asked int
-		row(t, url, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT pg_try_advisory_lock%'", &asked)
+		row(
+			t,
+			url,
+			"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT pg_try_advisory_lock%'",
+			&asked,
+		)
 		return asked == 1
 	})
 	if len(taken) > 0 {

@@ -101,9 +101,25 @@ func WriteBefore22(ctx context.Context, url string, p payment.Payment) error {
 	if err != nil {
 		return err
 	}
-	return WriteBefore(ctx, url, 22, `INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency),
-		p.Realm, sqldb.Micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum)
+	return WriteBefore(
+		ctx,
+		url,
+		22,
+		`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		p.ID,
+		p.Account,
+		p.Mode,
+		p.Link,
+		string(p.Status.Public()),
+		string(p.Amount.Currency),
+		p.Realm,
+		sqldb.Micros(p.CreatedAt),
+		dueMicros(p),
+		p.Revision,
+		doc,
+		sum,
+	)
 }
 
 // WriteBefore brings a store to the shape before a migration and runs statements there,

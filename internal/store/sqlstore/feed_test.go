@@ -100,7 +100,12 @@ func TestPostgres_AnAccountKeepsItsOrder(t *testing.T) {
 // waiting returns the number of sessions that wait for an account's lock.
 func waiting(t testing.TB, url string) (n int) {
 	t.Helper()
-	row(t, url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())", &n)
+	row(
+		t,
+		url,
+		"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+		&n,
+	)
 	return n
 }
 

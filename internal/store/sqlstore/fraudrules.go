@@ -83,18 +83,40 @@ func (s *Store) FraudBook(ctx context.Context, account, mode string) (b rulebook
 		return b, err
 	}
 
-	b.Entries, err = s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries WHERE account = $1 AND mode = $2 ORDER BY id", account, mode)
+	b.Entries, err = s.listEntries(
+		ctx,
+		"SELECT id, doc, doc_sum FROM fraud_list_entries WHERE account = $1 AND mode = $2 ORDER BY id",
+		account,
+		mode,
+	)
 	return b, err
 }
 
 // FraudRules implements rulebook.Store.
 func (s *Store) FraudRules(ctx context.Context, account, mode string) ([]rulebook.Rule, error) {
-	return documents[rulebook.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rules WHERE account = $1 AND mode = $2 ORDER BY id", account, mode)
+	return documents[rulebook.Rule](
+		ctx,
+		s,
+		"rule",
+		"SELECT id, doc, doc_sum FROM fraud_rules WHERE account = $1 AND mode = $2 ORDER BY id",
+		account,
+		mode,
+	)
 }
 
 // FraudRuleVersions implements rulebook.Store, newest first. The versions of a deleted rule stay.
 func (s *Store) FraudRuleVersions(ctx context.Context, account, mode, id string, limit int) ([]rulebook.Rule, error) {
-	return documents[rulebook.Rule](ctx, s, "rule", "SELECT id, doc, doc_sum FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 ORDER BY version DESC LIMIT "+strconv.Itoa(limit), account, mode, id)
+	return documents[rulebook.Rule](
+		ctx,
+		s,
+		"rule",
+		"SELECT id, doc, doc_sum FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 ORDER BY version DESC LIMIT "+strconv.Itoa(
+			limit,
+		),
+		account,
+		mode,
+		id,
+	)
 }
 
 // listEntries returns the entries of a query for id, doc and doc_sum.
@@ -130,7 +152,14 @@ func documents[T any](ctx context.Context, s *Store, object, query string, args 
 
 // FraudPolicy implements rulebook.Store. It returns nil without an error if the book has no policy.
 func (s *Store) FraudPolicy(ctx context.Context, account, mode string) (*rulebook.Policy, error) {
-	all, err := documents[rulebook.Policy](ctx, s, "policy", "SELECT account, doc, doc_sum FROM fraud_policies WHERE account = $1 AND mode = $2", account, mode)
+	all, err := documents[rulebook.Policy](
+		ctx,
+		s,
+		"policy",
+		"SELECT account, doc, doc_sum FROM fraud_policies WHERE account = $1 AND mode = $2",
+		account,
+		mode,
+	)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -148,7 +177,15 @@ func (s *Store) PutFraudRule(ctx context.Context, r rulebook.Rule, expected int,
 
 	return s.writeBook(ctx, r.Account, r.Mode, func(t *sqldb.Tx) (bool, error) {
 		var is string
-		err := t.Row("SELECT doc FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 AND version = $4", r.Account, r.Mode, r.ID, r.Version).Scan(&is)
+		err := t.Row(
+			"SELECT doc FROM fraud_rule_versions WHERE account = $1 AND mode = $2 AND id = $3 AND version = $4",
+			r.Account,
+			r.Mode,
+			r.ID,
+			r.Version,
+		).Scan(
+			&is,
+		)
 		switch {
 		case err == nil && is == doc:
 			return false, nil // this same change is already stored
@@ -191,7 +228,8 @@ func replaceRule(t *sqldb.Tx, r rulebook.Rule, expected int, doc string, sum int
 	// not count.
 	if expected == 0 && !r.Builtin {
 		var n int
-		if err := t.Row("SELECT count(*) FROM fraud_rules WHERE account = $1 AND mode = $2 AND builtin = 0", r.Account, r.Mode).Scan(&n); err != nil {
+		if err := t.Row("SELECT count(*) FROM fraud_rules WHERE account = $1 AND mode = $2 AND builtin = 0", r.Account,
+			r.Mode).Scan(&n); err != nil {
 			return err
 		}
 		if n > rulebook.MaxRules {
@@ -219,7 +257,13 @@ func (s *Store) DeleteFraudRule(ctx context.Context, gone rulebook.Rule) error {
 	}
 
 	return s.writeBook(ctx, gone.Account, gone.Mode, func(t *sqldb.Tx) (bool, error) {
-		n, err := t.Exec("DELETE FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3 AND version < $4", gone.Account, gone.Mode, gone.ID, gone.Version)
+		n, err := t.Exec(
+			"DELETE FROM fraud_rules WHERE account = $1 AND mode = $2 AND id = $3 AND version < $4",
+			gone.Account,
+			gone.Mode,
+			gone.ID,
+			gone.Version,
+		)
 		if err != nil {
 			return false, err
 		}
@@ -233,18 +277,33 @@ func (s *Store) DeleteFraudRule(ctx context.Context, gone rulebook.Rule) error {
 
 // FraudListEntries implements rulebook.Store, newest id first, strictly older than before. It
 // includes expired entries that are not removed yet.
-func (s *Store) FraudListEntries(ctx context.Context, account, mode string, kind rulebook.Kind, before string, limit int) ([]rulebook.Entry, error) {
+func (s *Store) FraudListEntries(
+	ctx context.Context,
+	account, mode string,
+	kind rulebook.Kind,
+	before string,
+	limit int,
+) ([]rulebook.Entry, error) {
 	var w sqldb.Where
 	w.Add("account = ?", account)
 	w.Add("mode = ?", mode)
 	w.AddIf(kind != "", "kind = ?", string(kind))
 	w.AddIf(before != "", "id < ?", before)
-	return s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit), w.Args...)
+	return s.listEntries(
+		ctx,
+		"SELECT id, doc, doc_sum FROM fraud_list_entries"+w.SQL()+" ORDER BY id DESC LIMIT "+strconv.Itoa(limit),
+		w.Args...)
 }
 
 // FraudListEntry implements rulebook.Store. An entry of another book is fault.NotFound.
 func (s *Store) FraudListEntry(ctx context.Context, account, mode, id string) (rulebook.Entry, error) {
-	all, err := s.listEntries(ctx, "SELECT id, doc, doc_sum FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3", account, mode, id)
+	all, err := s.listEntries(
+		ctx,
+		"SELECT id, doc, doc_sum FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND id = $3",
+		account,
+		mode,
+		id,
+	)
 	switch {
 	case err != nil:
 		return rulebook.Entry{}, err
@@ -265,7 +324,16 @@ func (s *Store) PutFraudListEntry(ctx context.Context, e rulebook.Entry, record 
 
 	return s.writeBook(ctx, e.Account, e.Mode, func(t *sqldb.Tx) (bool, error) {
 		var id, is string
-		err := t.Row("SELECT id, doc FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND kind = $3 AND value = $4", e.Account, e.Mode, string(e.Kind), e.Value).Scan(&id, &is)
+		err := t.Row(
+			"SELECT id, doc FROM fraud_list_entries WHERE account = $1 AND mode = $2 AND kind = $3 AND value = $4",
+			e.Account,
+			e.Mode,
+			string(e.Kind),
+			e.Value,
+		).Scan(
+			&id,
+			&is,
+		)
 		switch {
 		case err == nil && id != e.ID:
 			return false, rulebook.ErrEntryExists

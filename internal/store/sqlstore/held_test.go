@@ -26,7 +26,16 @@ func TestHeldLinkBesideTheVersionBefore(t *testing.T) {
 		sweep := func(now time.Time) {
 			_, err := s.ExpireLinks(t.Context(), now, 100, func(k link.Link) (stream.Event, error) {
 				told++
-				return stream.Event{ID: id.New(id.Event), Type: link.EventExpired, Account: k.Account, Mode: k.Mode, Object: k.ID, ObjectSeq: 2, CreatedAt: now, Data: []byte("{}")}, nil
+				return stream.Event{
+					ID:        id.New(id.Event),
+					Type:      link.EventExpired,
+					Account:   k.Account,
+					Mode:      k.Mode,
+					Object:    k.ID,
+					ObjectSeq: 2,
+					CreatedAt: now,
+					Data:      []byte("{}"),
+				}, nil
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -236,7 +236,13 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 // as held. A link that was paid or canceled since it was read stays unchanged. The event is made
 // from the link as this commit leaves it.
 func (s *Store) expireLink(t *sqldb.Tx, l link.Link, now time.Time, event func(link.Link) (stream.Event, error)) error {
-	n, err := t.Exec("UPDATE links SET open = $1, expired_at = $2 WHERE id = $3 AND open = $4 AND reserved = 0", linkClosed, sqldb.Micros(l.At(now)), l.ID, linkOpen)
+	n, err := t.Exec(
+		"UPDATE links SET open = $1, expired_at = $2 WHERE id = $3 AND open = $4 AND reserved = 0",
+		linkClosed,
+		sqldb.Micros(l.At(now)),
+		l.ID,
+		linkOpen,
+	)
 	if err != nil {
 		return err
 	}
@@ -296,8 +302,12 @@ func (s *Store) endedLinks(ctx context.Context, now time.Time, limit int) (ended
 		return nil, 0, err
 	}
 
-	old, err := s.readDue(ctx, "SELECT id, account, mode, account, again_at, misses FROM links WHERE open = 3 AND again_at <= $1 ORDER BY again_at LIMIT "+
-		strconv.Itoa(linksAgain), sqldb.Micros(now))
+	old, err := s.readDue(
+		ctx,
+		"SELECT id, account, mode, account, again_at, misses FROM links WHERE open = 3 AND again_at <= $1 ORDER BY again_at LIMIT "+
+			strconv.Itoa(linksAgain),
+		sqldb.Micros(now),
+	)
 	if err != nil || len(rows)+len(old) == 0 {
 		return nil, 0, err
 	}

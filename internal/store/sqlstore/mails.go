@@ -36,12 +36,38 @@ func scanMail(row sqldb.Scanner) (mail.Message, error) {
 		data                               string
 		due, claimed, ends, created, ended int64
 	)
-	err := row.Scan(&m.ID, &m.Account, &m.Mode, &m.To, &m.Kind, &m.Lang, &data, &m.Withdraw, &due, &claimed, &ends, &m.Status, &m.Attempt, &m.Error, &created, &ended, &m.Reader)
+	err := row.Scan(
+		&m.ID,
+		&m.Account,
+		&m.Mode,
+		&m.To,
+		&m.Kind,
+		&m.Lang,
+		&data,
+		&m.Withdraw,
+		&due,
+		&claimed,
+		&ends,
+		&m.Status,
+		&m.Attempt,
+		&m.Error,
+		&created,
+		&ended,
+		&m.Reader,
+	)
 	if err != nil {
 		return m, missing(err, "mail")
 	}
 
-	m.DueAt, m.EndsAt, m.CreatedAt, m.EndedAt = sqldb.FromMicros(due), sqldb.FromMicros(ends), sqldb.FromMicros(created), sqldb.FromMicros(ended)
+	m.DueAt, m.EndsAt, m.CreatedAt, m.EndedAt = sqldb.FromMicros(
+		due,
+	), sqldb.FromMicros(
+		ends,
+	), sqldb.FromMicros(
+		created,
+	), sqldb.FromMicros(
+		ended,
+	)
 	if m.Sealed, err = fromBase64(data); err != nil {
 		return mail.Message{}, sqldb.Damaged("mail", m.ID, err)
 	}
@@ -124,7 +150,8 @@ func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 			condition += " AND reader <> ''" // matches the indexes
 		}
 		var n int64
-		if err := t.Row("SELECT COUNT(*) FROM (SELECT 1 FROM mails"+condition+" LIMIT "+strconv.Itoa(l.Most)+") AS counted", w.Args...).Scan(&n); err != nil {
+		if err := t.Row("SELECT COUNT(*) FROM (SELECT 1 FROM mails"+condition+" LIMIT "+strconv.Itoa(l.Most)+") AS counted",
+			w.Args...).Scan(&n); err != nil {
 			return err
 		}
 		if n >= int64(l.Most) {
@@ -166,10 +193,15 @@ func (s *Store) DueMails(ctx context.Context, now time.Time, limit int) ([]mail.
 	var list []mail.Message
 	var broken []mail.Outcome
 	for _, r := range rows {
-		m, err := scanMail(s.db.Lookup(ctx, "SELECT "+mailColumns+" FROM mails WHERE id = $1 AND status = 'waiting' AND claimed <= $2", r.id, sqldb.Micros(now)))
+		m, err := scanMail(
+			s.db.Lookup(ctx, "SELECT "+mailColumns+" FROM mails WHERE id = $1 AND status = 'waiting' AND claimed <= $2", r.id, sqldb.Micros(now)),
+		)
 		switch {
 		case fault.Code(err) == "mail_damaged":
-			broken = append(broken, mail.Outcome{ID: r.id, Status: mail.DeadLetterStatus, Error: "mail_damaged: its content cannot be read", At: now})
+			broken = append(
+				broken,
+				mail.Outcome{ID: r.id, Status: mail.DeadLetterStatus, Error: "mail_damaged: its content cannot be read", At: now},
+			)
 		case fault.Code(err) == "not_found": // sent or withdrawn in the meantime
 		case err != nil:
 			return nil, err
@@ -214,8 +246,12 @@ func (s *Store) ClaimMails(ctx context.Context, due []mail.Message, until time.T
 	err := s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		claimed = claimed[:0]
 		for _, m := range due {
-			n, err := t.Exec("UPDATE mails SET claimed = $1, due_at = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND attempt = $3",
-				sqldb.Micros(until), m.ID, m.Attempt)
+			n, err := t.Exec(
+				"UPDATE mails SET claimed = $1, due_at = $1, attempt = attempt + 1 WHERE id = $2 AND status = 'waiting' AND attempt = $3",
+				sqldb.Micros(until),
+				m.ID,
+				m.Attempt,
+			)
 			if err != nil {
 				return err
 			}

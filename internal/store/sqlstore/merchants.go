@@ -100,7 +100,12 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 	defer s.accounts.forget(account)
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		s.accounts.forgetOn(t, account)
-		n, err := t.Exec("UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3", string(methods), account, revision)
+		n, err := t.Exec(
+			"UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3",
+			string(methods),
+			account,
+			revision,
+		)
 		if err != nil {
 			return err
 		}
@@ -181,9 +186,24 @@ func putKey(t *sqldb.Tx, k merchant.Key, onConflict string) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Exec("INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"+onConflict,
-		k.ID, k.Account, k.Name, k.Mode, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
-		sqldb.Micros(k.PreviousUntil), sqldb.Micros(k.ExpiresAt), sqldb.Micros(k.LastUsedAt), sqldb.Micros(k.RevokedAt), sqldb.Micros(k.CreatedAt), k.Revision)
+	_, err = t.Exec(
+		"INSERT INTO api_keys ("+keyColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"+onConflict,
+		k.ID,
+		k.Account,
+		k.Name,
+		k.Mode,
+		string(scopes),
+		base64.StdEncoding.EncodeToString(k.Hash),
+		base64.StdEncoding.EncodeToString(k.PreviousHash),
+		sqldb.Micros(
+			k.PreviousUntil,
+		),
+		sqldb.Micros(k.ExpiresAt),
+		sqldb.Micros(k.LastUsedAt),
+		sqldb.Micros(k.RevokedAt),
+		sqldb.Micros(k.CreatedAt),
+		k.Revision,
+	)
 	return err
 }
 

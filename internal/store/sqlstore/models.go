@@ -98,8 +98,16 @@ func (s *Store) AddModel(ctx context.Context, info learning.Info, file []byte) e
 	}
 
 	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {
-		_, err := t.Exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, 0, $4, $5, $6)
-			ON CONFLICT (version) DO NOTHING`, info.Version, learning.Trained, sqldb.Micros(info.TrainedAt), doc, sum, base64.StdEncoding.EncodeToString(file))
+		_, err := t.Exec(
+			`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, 0, $4, $5, $6)
+			ON CONFLICT (version) DO NOTHING`,
+			info.Version,
+			learning.Trained,
+			sqldb.Micros(info.TrainedAt),
+			doc,
+			sum,
+			base64.StdEncoding.EncodeToString(file),
+		)
 		return err
 	})
 }

@@ -53,7 +53,15 @@ func scanEndpoint(row sqldb.Scanner) (notify.Endpoint, error) {
 		return notify.Endpoint{}, sqldb.Damaged("webhook endpoint", e.ID, err)
 	}
 
-	e.PreviousUntil, e.DisabledAt, e.CreatedAt, e.FailingSince = sqldb.FromMicros(until), sqldb.FromMicros(disabled), sqldb.FromMicros(created), sqldb.FromMicros(failing)
+	e.PreviousUntil, e.DisabledAt, e.CreatedAt, e.FailingSince = sqldb.FromMicros(
+		until,
+	), sqldb.FromMicros(
+		disabled,
+	), sqldb.FromMicros(
+		created,
+	), sqldb.FromMicros(
+		failing,
+	)
 	return e, nil
 }
 
@@ -103,7 +111,8 @@ func notDoubled(t *sqldb.Tx, before, e notify.Endpoint) error {
 			return notify.EndpointExists(other)
 		}
 		return err
-	}, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE account = $1 AND mode = $2 AND url = $3 AND id <> $4 ORDER BY id", e.Account, e.Mode, e.URL, e.ID)
+	}, "SELECT "+endpointColumns+" FROM webhook_endpoints WHERE account = $1 AND mode = $2 AND url = $3 AND id <> $4 ORDER BY id",
+		e.Account, e.Mode, e.URL, e.ID)
 }
 
 // putEndpoint inserts an endpoint and returns 1, or 0 if its id exists.
@@ -259,10 +268,14 @@ func scanDelivery(row sqldb.Scanner, more ...any) (notify.Delivery, error) {
 // never replaces a stored one, because its try may have ended by then.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		err := putDelivery(t, d, ` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
+		err := putDelivery(
+			t,
+			d,
+			` ON CONFLICT (id) DO UPDATE SET attempt = excluded.attempt, status = excluded.status, http_status = excluded.http_status,
 				answer = excluded.answer, error = excluded.error, duration_ms = excluded.duration_ms, at = excluded.at,
 				next_at = excluded.next_at, body = excluded.body, unresolved = excluded.unresolved, request = excluded.request
-			WHERE excluded.status <> 'pending' AND webhook_deliveries.account = excluded.account`)
+			WHERE excluded.status <> 'pending' AND webhook_deliveries.account = excluded.account`,
+		)
 		if err != nil {
 			return err
 		}
@@ -280,10 +293,16 @@ func putHealth(t *sqldb.Tx, d notify.Delivery) (err error) {
 	switch {
 	case !d.Request.Sent() || d.Test:
 	case d.Status == notify.Succeeded:
-		_, err = t.Exec("UPDATE webhook_endpoints SET failing_since = 0, revision = revision + 1 WHERE id = $1 AND failing_since <> 0", d.Endpoint)
+		_, err = t.Exec(
+			"UPDATE webhook_endpoints SET failing_since = 0, revision = revision + 1 WHERE id = $1 AND failing_since <> 0",
+			d.Endpoint,
+		)
 	default:
-		_, err = t.Exec("UPDATE webhook_endpoints SET failing_since = $1, revision = revision + 1 WHERE id = $2 AND failing_since = 0 AND disabled_at = 0",
-			sqldb.Micros(d.At), d.Endpoint)
+		_, err = t.Exec(
+			"UPDATE webhook_endpoints SET failing_since = $1, revision = revision + 1 WHERE id = $2 AND failing_since = 0 AND disabled_at = 0",
+			sqldb.Micros(d.At),
+			d.Endpoint,
+		)
 	}
 	return err
 }
@@ -309,7 +328,8 @@ func putDelivery(t *sqldb.Tx, d notify.Delivery, onConflict string) error {
 	}
 	// What was parked of this event before is settled by this outcome.
 	if d.Status == notify.Succeeded || d.Status == notify.DeadLetter {
-		if _, err := t.Exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event, d.Endpoint); err != nil {
+		if _, err := t.Exec("UPDATE webhook_deliveries SET unresolved = 0 WHERE unresolved = 1 AND event = $1 AND endpoint = $2", d.Event,
+			d.Endpoint); err != nil {
 			return err
 		}
 	}
@@ -354,7 +374,9 @@ func (s *Store) Deliveries(ctx context.Context, account, endpoint string, q noti
 
 // Delivery implements notify.Store. It includes the sealed body.
 func (s *Store) Delivery(ctx context.Context, account, id string) (notify.Delivery, error) {
-	return scanWholeDelivery(s.db.Lookup(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries WHERE id = $1 AND account = $2", id, account))
+	return scanWholeDelivery(
+		s.db.Lookup(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries WHERE id = $1 AND account = $2", id, account),
+	)
 }
 
 // scanWholeDelivery reads one row of deliveryColumns and the body.

@@ -103,8 +103,10 @@ func (s *Store) TakeDue(ctx context.Context, k payment.Take) ([]payment.Payment,
 		list, broken = list[:0], nil
 		for _, r := range rows {
 			now := k.Now.Add(s.Ahead(r.account, r.mode))
-			p, err := scanPayment(t.Row("UPDATE payments SET due_at = $1, misses = misses + 1 WHERE id = $2 AND due_at = $3 RETURNING "+paymentColumns,
-				sqldb.Micros(now.Add(payment.Backoff(r.misses))), r.id, r.at))
+			p, err := scanPayment(
+				t.Row("UPDATE payments SET due_at = $1, misses = misses + 1 WHERE id = $2 AND due_at = $3 RETURNING "+paymentColumns,
+					sqldb.Micros(now.Add(payment.Backoff(r.misses))), r.id, r.at),
+			)
 			switch {
 			case errors.Is(err, sql.ErrNoRows): // another process was faster
 			case fault.Code(err) == "payment_damaged":
@@ -226,9 +228,23 @@ func putPayment(t *sqldb.Tx, c payment.Change, doc string, sum int64) (stored bo
 
 // insertPayment inserts a payment and returns 1, or 0 if its id exists.
 func insertPayment(t *sqldb.Tx, p payment.Payment, doc string, sum int64) (int64, error) {
-	return t.Exec(`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum, lane)
+	return t.Exec(
+		`INSERT INTO payments (id, account, mode, link, status, currency, realm, created_at, due_at, revision, doc, doc_sum, lane)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING`,
-		p.ID, p.Account, p.Mode, p.Link, string(p.Status.Public()), string(p.Amount.Currency), p.Realm, sqldb.Micros(p.CreatedAt), dueMicros(p), p.Revision, doc, sum, laneOf(p.Issuer, p.Account))
+		p.ID,
+		p.Account,
+		p.Mode,
+		p.Link,
+		string(p.Status.Public()),
+		string(p.Amount.Currency),
+		p.Realm,
+		sqldb.Micros(p.CreatedAt),
+		dueMicros(p),
+		p.Revision,
+		doc,
+		sum,
+		laneOf(p.Issuer, p.Account),
+	)
 }
 
 // dueMicros returns the due time, or nil if the sweep has nothing to do.

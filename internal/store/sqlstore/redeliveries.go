@@ -66,7 +66,12 @@ func redelivered(r notify.Redelivery) *sqldb.Where {
 // CountRedelivery implements notify.RedeliveryStore. The count stops at limit.
 func (s *Store) CountRedelivery(ctx context.Context, r notify.Redelivery, limit int64) (n int64, err error) {
 	w := redelivered(r)
-	err = s.db.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries d"+w.SQL()+" LIMIT "+strconv.FormatInt(limit, 10)+") AS found", w.Args...).Scan(&n)
+	err = s.db.QueryRow(
+		ctx,
+		"SELECT COUNT(*) FROM (SELECT 1 FROM webhook_deliveries d"+w.SQL()+" LIMIT "+strconv.FormatInt(limit, 10)+") AS found",
+		w.Args...).Scan(
+		&n,
+	)
 	return n, err
 }
 
@@ -137,7 +142,10 @@ func (s *Store) redeliveries(ctx context.Context, query string, args ...any) (li
 func (s *Store) RedeliveryPage(ctx context.Context, r notify.Redelivery, limit int) (list []notify.Delivery, err error) {
 	w := redelivered(r)
 	w.AddIf(r.Cursor != "", "d.id > ?", r.Cursor)
-	rows, err := s.db.Query(ctx, "SELECT "+deliveryColumns+", body FROM webhook_deliveries d"+w.SQL()+" ORDER BY d.id LIMIT "+strconv.Itoa(limit), w.Args...)
+	rows, err := s.db.Query(
+		ctx,
+		"SELECT "+deliveryColumns+", body FROM webhook_deliveries d"+w.SQL()+" ORDER BY d.id LIMIT "+strconv.Itoa(limit),
+		w.Args...)
 	if err != nil {
 		return nil, err
 	}

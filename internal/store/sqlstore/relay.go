@@ -57,7 +57,16 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 
 	for i := range aside {
 		aside[i].Consumer = "relay " + source
-		s.Log().ErrorContext(ctx, "a change cannot be read, and its events are not in the feed", "item", aside[i].Item, "account", aside[i].Account, "error", aside[i].Reason)
+		s.Log().ErrorContext(
+			ctx,
+			"a change cannot be read, and its events are not in the feed",
+			"item",
+			aside[i].Item,
+			"account",
+			aside[i].Account,
+			"error",
+			aside[i].Reason,
+		)
 	}
 
 	rows, err := feed.Encode(carried)

@@ -23,7 +23,8 @@ func respell(ctx context.Context, tx *sql.Tx) error {
 	}
 	for _, u := range users {
 		if key := merchant.LoginKey(u[0]); key != u[0] {
-			if _, err := tx.ExecContext(ctx, "INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", key, u[1]); err != nil {
+			if _, err := tx.ExecContext(ctx, "INSERT INTO logins (login, user_id) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING", key,
+				u[1]); err != nil {
 				return err
 			}
 		}

@@ -53,7 +53,12 @@ func TestMigration24(t *testing.T) {
 		}
 		m := mail.Message{ID: id.New(id.Mail), Account: "acc_1", CreatedAt: time.UnixMicro(20)}
 		for most, refused := range map[int]bool{2: true, 3: false} {
-			err := s.AdmitMail(t.Context(), m, "grace@xn--bcher-kva.example", []mail.Limit{{Reader: "grace@xn--bcher-kva.example", Since: time.UnixMicro(5), Most: most}})
+			err := s.AdmitMail(
+				t.Context(),
+				m,
+				"grace@xn--bcher-kva.example",
+				[]mail.Limit{{Reader: "grace@xn--bcher-kva.example", Since: time.UnixMicro(5), Most: most}},
+			)
 			if (err != nil) != refused || refused && fault.KindOf(err) != fault.KindRateLimited {
 				t.Errorf("two mails of before, %d allowed: %v", most, err)
 			}

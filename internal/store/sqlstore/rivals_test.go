@@ -84,7 +84,14 @@ func TestF22_OneHotAccountOfTwoProcesses(t *testing.T) {
 	var deadlocks int
 	row(t, url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", &deadlocks)
 	slices.Sort(took)
-	t.Logf("%d commits on one account: median %v, p99 %v, longest %v; %d deadlocks", len(took), took[len(took)/2], took[len(took)*99/100], took[len(took)-1], deadlocks)
+	t.Logf(
+		"%d commits on one account: median %v, p99 %v, longest %v; %d deadlocks",
+		len(took),
+		took[len(took)/2],
+		took[len(took)*99/100],
+		took[len(took)-1],
+		deadlocks,
+	)
 }
 
 // Two recovery workers of two processes take the same payment from the same state: one effect.
@@ -275,7 +282,11 @@ func TestPostgres_RefusalsOfALostGroup(t *testing.T) {
 	if err := s.CreateLink(t.Context(), l, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	pgtest.Exec(t, url, suicide+"CREATE CONSTRAINT TRIGGER die AFTER INSERT ON payments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()")
+	pgtest.Exec(
+		t,
+		url,
+		suicide+"CREATE CONSTRAINT TRIGGER die AFTER INSERT ON payments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()",
+	)
 	list := attempts(t, l)
 	if heard := group(t, s, l.Account, list); heard["store_unavailable"] != 20 {
 		t.Fatalf("heard %v", heard)

@@ -42,13 +42,16 @@ func TestBackgroundQueriesUseTheirIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, index := range []string{"webhook_deliveries_unresolved", "webhook_deliveries_by_time", "sessions_by_expiry", "mails_ended", "mails_due", "mails_parked"} {
+	for _, index := range []string{"webhook_deliveries_unresolved", "webhook_deliveries_by_time", "sessions_by_expiry", "mails_ended",
+		"mails_due", "mails_parked"} {
 		if !strings.Contains(plan, "INDEX "+index) {
 			t.Errorf("%s is not used:\n%s", index, plan)
 		}
 	}
 	for line := range strings.Lines(plan) {
-		if strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "INDEX webhook_deliveries_unresolved") && !strings.Contains(line, "INDEX mails_parked") && line != "SCAN due\n" {
+		if strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "INDEX webhook_deliveries_unresolved") &&
+			!strings.Contains(line, "INDEX mails_parked") &&
+			line != "SCAN due\n" {
 			t.Errorf("reads a whole table: %s", line)
 		}
 	}

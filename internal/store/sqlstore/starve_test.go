@@ -50,9 +50,25 @@ func starvedMails(t *testing.T, s *sqlstore.Store, n int) {
 	now, many, one := storetest.Epoch, id.New(id.Account), id.New(id.Account)
 	list := make([]mail.Message, n)
 	for i := range list {
-		list[i] = mail.Message{ID: id.New(id.Mail), Account: many, Mode: link.Test, To: "a@b.example", Kind: mail.Link, Sealed: []byte("sealed"), CreatedAt: now}
+		list[i] = mail.Message{
+			ID:        id.New(id.Mail),
+			Account:   many,
+			Mode:      link.Test,
+			To:        "a@b.example",
+			Kind:      mail.Link,
+			Sealed:    []byte("sealed"),
+			CreatedAt: now,
+		}
 	}
-	mine := mail.Message{ID: id.New(id.Mail), Account: one, Mode: link.Test, To: "c@d.example", Kind: mail.Link, Sealed: []byte("sealed"), CreatedAt: now.Add(time.Second)}
+	mine := mail.Message{
+		ID:        id.New(id.Mail),
+		Account:   one,
+		Mode:      link.Test,
+		To:        "c@d.example",
+		Kind:      mail.Link,
+		Sealed:    []byte("sealed"),
+		CreatedAt: now.Add(time.Second),
+	}
 	for part := range slices.Chunk(append(list, mine), 500) {
 		if err := s.PutMails(t.Context(), part); err != nil {
 			t.Fatal(err)

@@ -70,9 +70,15 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 		return err
 	}
 
-	return eachRow(ctx, s, "SELECT "+deliveryColumns+", body FROM webhook_deliveries ORDER BY id", scanWholeDelivery, func(d notify.Delivery) error {
-		return visit(archive.Merchant{Delivery: &d})
-	})
+	return eachRow(
+		ctx,
+		s,
+		"SELECT "+deliveryColumns+", body FROM webhook_deliveries ORDER BY id",
+		scanWholeDelivery,
+		func(d notify.Delivery) error {
+			return visit(archive.Merchant{Delivery: &d})
+		},
+	)
 }
 
 // ids returns the ids of a query with one column. They are read to the end first, so that no reader
@@ -181,7 +187,13 @@ func loadGuard(t *sqldb.Tx, g archive.Guard) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Exec("INSERT INTO guards ("+guardColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO NOTHING", g.Guard.User, doc, sum, g.Revision)
+	_, err = t.Exec(
+		"INSERT INTO guards ("+guardColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO NOTHING",
+		g.Guard.User,
+		doc,
+		sum,
+		g.Revision,
+	)
 	return err
 }
 

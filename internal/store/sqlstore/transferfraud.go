@@ -12,24 +12,33 @@ import (
 
 // EachFraud implements archive.Source: rules, their versions, list entries, then policies.
 func (s *Store) EachFraud(ctx context.Context, visit func(archive.Fraud) error) error {
-	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rules ORDER BY account, mode, id", scanDocument[rulebook.Rule]("rule"), func(r rulebook.Rule) error {
-		return visit(archive.Fraud{Rule: &r})
-	}); err != nil {
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rules ORDER BY account, mode, id", scanDocument[rulebook.Rule]("rule"),
+		func(r rulebook.Rule) error {
+			return visit(archive.Fraud{Rule: &r})
+		}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rule_versions ORDER BY account, mode, id, version", scanDocument[rulebook.Rule]("rule"), func(r rulebook.Rule) error {
-		return visit(archive.Fraud{Version: &r})
-	}); err != nil {
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_rule_versions ORDER BY account, mode, id, version",
+		scanDocument[rulebook.Rule]("rule"), func(r rulebook.Rule) error {
+			return visit(archive.Fraud{Version: &r})
+		}); err != nil {
 		return err
 	}
-	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_list_entries ORDER BY id", scanDocument[rulebook.Entry]("list_entry"), func(e rulebook.Entry) error {
-		return visit(archive.Fraud{Entry: &e})
-	}); err != nil {
+	if err := eachRow(ctx, s, "SELECT id, doc, doc_sum FROM fraud_list_entries ORDER BY id", scanDocument[rulebook.Entry]("list_entry"),
+		func(e rulebook.Entry) error {
+			return visit(archive.Fraud{Entry: &e})
+		}); err != nil {
 		return err
 	}
-	return eachRow(ctx, s, "SELECT account, mode, doc, doc_sum FROM fraud_policies ORDER BY account, mode", scanPolicy, func(p archive.Policy) error {
-		return visit(archive.Fraud{Policy: &p})
-	})
+	return eachRow(
+		ctx,
+		s,
+		"SELECT account, mode, doc, doc_sum FROM fraud_policies ORDER BY account, mode",
+		scanPolicy,
+		func(p archive.Policy) error {
+			return visit(archive.Fraud{Policy: &p})
+		},
+	)
 }
 
 // scanDocument returns a scanner of rows with id, doc and doc_sum.
@@ -132,8 +141,18 @@ func loadFraud(t *sqldb.Tx, f archive.Fraud) (n int64, err error) {
 	case f.Entry != nil:
 		e := f.Entry
 		if doc, sum, err = sqldb.Encode(*e); err == nil {
-			n, err = t.Exec(`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-				ON CONFLICT (id) DO NOTHING`, e.ID, e.Account, e.Mode, string(e.Kind), e.Value, sqldb.Micros(e.ExpiresAt), doc, sum)
+			n, err = t.Exec(
+				`INSERT INTO fraud_list_entries (id, account, mode, kind, value, expires_at, doc, doc_sum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+				ON CONFLICT (id) DO NOTHING`,
+				e.ID,
+				e.Account,
+				e.Mode,
+				string(e.Kind),
+				e.Value,
+				sqldb.Micros(e.ExpiresAt),
+				doc,
+				sum,
+			)
 		}
 	case f.Policy != nil:
 		if doc, sum, err = sqldb.Encode(f.Policy.Policy); err == nil {
@@ -155,8 +174,17 @@ func (s *Store) LoadModel(ctx context.Context, m archive.Model) error {
 	}
 
 	return s.db.Write(ctx, modelLock, func(t *sqldb.Tx) error {
-		_, err := t.Exec(`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (version) DO NOTHING`, m.Info.Version, state, sqldb.Micros(m.Info.TrainedAt), sqldb.Micros(promoted), doc, sum, base64.StdEncoding.EncodeToString(m.File))
+		_, err := t.Exec(
+			`INSERT INTO fraud_models (version, state, trained_at, promoted_at, doc, doc_sum, file) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (version) DO NOTHING`,
+			m.Info.Version,
+			state,
+			sqldb.Micros(m.Info.TrainedAt),
+			sqldb.Micros(promoted),
+			doc,
+			sum,
+			base64.StdEncoding.EncodeToString(m.File),
+		)
 		return err
 	})
 }

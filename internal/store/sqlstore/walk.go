@@ -37,7 +37,8 @@ func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 	sizes := map[string]int64{}
 	for table, kind := range map[string]string{"accounts": "merchants", "users": "merchants", "api_keys": "merchants", "sessions": "merchants",
 		"guards": "merchants", "tokens": "merchants", "webhook_endpoints": "merchants", "webhook_deliveries": "merchants", "fraud_rules": "fraud",
-		"fraud_rule_versions": "fraud", "fraud_list_entries": "fraud", "fraud_policies": "fraud", "fraud_models": "fraud", "links": "links", "forms": "forms",
+		"fraud_rule_versions": "fraud", "fraud_list_entries": "fraud", "fraud_policies": "fraud", "fraud_models": "fraud", "links": "links",
+		"forms":    "forms",
 		"payments": "payments", "idempotency": "records", "events": "events"} {
 		var n int64
 		if err := s.db.QueryRow(ctx, "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
@@ -102,7 +103,8 @@ type Owner struct {
 // a snapshot.
 func (s *Store) ProjectedBalances(ctx context.Context) (map[Owner]ledger.Balance, int64, error) {
 	var position int64
-	if err := s.db.QueryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1", balanceConsumer).Scan(&position); err != nil {
+	if err := s.db.QueryRow(ctx, "SELECT COALESCE(MAX(position), 0) FROM checkpoints WHERE consumer = $1",
+		balanceConsumer).Scan(&position); err != nil {
 		return nil, 0, err
 	}
 

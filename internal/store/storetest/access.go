@@ -13,8 +13,16 @@ import (
 )
 
 func newToken(kind, user string) merchant.Token {
-	return merchant.Token{Hash: []byte("hash of " + id.New(id.Change)), Kind: kind, User: user, Account: "acct_1", Email: "a@example.com", Mailed: true,
-		CreatedAt: Epoch, ExpiresAt: Epoch.Add(time.Hour)}
+	return merchant.Token{
+		Hash:      []byte("hash of " + id.New(id.Change)),
+		Kind:      kind,
+		User:      user,
+		Account:   "acct_1",
+		Email:     "a@example.com",
+		Mailed:    true,
+		CreatedAt: Epoch,
+		ExpiresAt: Epoch.Add(time.Hour),
+	}
 }
 
 func newSession(user string) merchant.Session {
@@ -120,7 +128,22 @@ func passwords(t *testing.T, s merchants) {
 	}
 	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, Tokens: []merchant.Token{reset, confirm}}), s.Guess(s.ctx, u.ID, Epoch, Epoch))
 	at := Epoch.Add(time.Minute)
-	ok(t, s.Apply(s.ctx, merchant.Change{At: at, Password: "$new", PasswordUser: u.ID, Revoke: u.ID, Keep: kept.ID, Void: merchant.KindReset, VoidUser: u.ID, Forget: u.ID}))
+	ok(
+		t,
+		s.Apply(
+			s.ctx,
+			merchant.Change{
+				At:           at,
+				Password:     "$new",
+				PasswordUser: u.ID,
+				Revoke:       u.ID,
+				Keep:         kept.ID,
+				Void:         merchant.KindReset,
+				VoidUser:     u.ID,
+				Forget:       u.ID,
+			},
+		),
+	)
 	u.PasswordHash, ended.RevokedAt, reset.UsedAt = "$new", at, at
 	same(t, u)(s.UserByID(s.ctx, u.ID))
 	same(t, kept)(s.SessionByID(s.ctx, kept.ID))
@@ -162,7 +185,11 @@ func invitations(t *testing.T, s merchants) {
 	plain := newToken(merchant.KindConfirm, user)
 	plain.Account = account
 	made[0].ExpiresAt = Epoch
-	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, Tokens: append([]merchant.Token{plain}, made...)}), s.Apply(s.ctx, merchant.Change{At: Epoch, Spend: &made[1]}))
+	ok(
+		t,
+		s.Apply(s.ctx, merchant.Change{At: Epoch, Tokens: append([]merchant.Token{plain}, made...)}),
+		s.Apply(s.ctx, merchant.Change{At: Epoch, Spend: &made[1]}),
+	)
 	same(t, []merchant.Token{made[3], made[2]})(s.Invitations(s.ctx, account, Epoch, 10))
 	same(t, []merchant.Token{made[3]})(s.Invitations(s.ctx, account, Epoch, 1))
 	wantCode(t, s.WithdrawInvitation(s.ctx, id.New(id.Account), made[3].ID, Epoch), "not_found")
@@ -174,7 +201,17 @@ func invitations(t *testing.T, s merchants) {
 
 func userSessions(t *testing.T, s merchants) {
 	user := id.New(id.User)
-	first, second, expired, revoked, others := newSession(user), newSession(user), newSession(user), newSession(user), newSession(id.New(id.User))
+	first, second, expired, revoked, others := newSession(
+		user,
+	), newSession(
+		user,
+	), newSession(
+		user,
+	), newSession(
+		user,
+	), newSession(
+		id.New(id.User),
+	)
 	expired.ExpiresAt = Epoch
 	for _, n := range []merchant.Session{first, second, expired, revoked, others} {
 		ok(t, s.createSession(n, nil))
@@ -214,7 +251,8 @@ func refusedChange(t *testing.T, s merchants) {
 	same(t, k)(s.TokenByHash(s.ctx, k.Kind, k.Hash))
 	same(t, u)(s.UserByID(s.ctx, u.ID))
 	same(t, merchant.Guard{User: invited.ID})(s.GuardOf(s.ctx, invited.ID))
-	for _, read := range []error{second(s.UserByID(s.ctx, invited.ID)), second(s.GetAccount(s.ctx, b.ID)), second(s.SessionByID(s.ctx, n.ID))} {
+	for _, read := range []error{second(s.UserByID(s.ctx, invited.ID)), second(s.GetAccount(s.ctx, b.ID)),
+		second(s.SessionByID(s.ctx, n.ID))} {
 		wantCode(t, read, "not_found")
 	}
 }

@@ -109,7 +109,8 @@ func endsOnce(t *testing.T, s suite) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.CancelLink(s.ctx, s.account, l.ID, l.ExpiresAt.Add(-time.Minute), event(s.account, l.ID, "link.canceled", 2), nil), "link_expired")
+	wantCode(t, s.CancelLink(s.ctx, s.account, l.ID, l.ExpiresAt.Add(-time.Minute), event(s.account, l.ID, "link.canceled", 2), nil),
+		"link_expired")
 }
 
 func linkCancel(t *testing.T, s suite) {
@@ -214,7 +215,8 @@ func retake(t *testing.T, s suite) {
 	l := s.link(t, 1)
 	p := s.commit(t, Answered(t, s.commit(t, Begin(t, l, attempt(1))), issuer.Declined))
 	s.commit(t, Answered(t, s.commit(t, Begin(t, l, attempt(2))), issuer.Approved))
-	in := payment.Input{Kind: payment.Noticed, Actor: "issuer", Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: Epoch}}
+	in := payment.Input{Kind: payment.Noticed, Actor: "issuer",
+		Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: Epoch}}
 	wantCode(t, s.CommitPayment(s.ctx, next(t, p, in)), "link_paid")
 	in.NoUse = true
 	s.commit(t, next(t, p, in))
@@ -237,7 +239,8 @@ func uses(t *testing.T, s suite) {
 	l := s.link(t, 2)
 	p := s.commit(t, Answered(t, s.commit(t, Begin(t, l, attempt(1))), issuer.Declined))
 	stands(l, 0, 0)
-	note := next(t, p, payment.Input{Kind: payment.Noticed, Actor: "issuer", Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: Epoch}})
+	note := next(t, p, payment.Input{Kind: payment.Noticed, Actor: "issuer",
+		Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: Epoch}})
 	for _, op := range []payment.UseOp{payment.UseRelease, payment.UseComplete} {
 		none := note
 		none.Use = op
@@ -467,10 +470,12 @@ func balances(t *testing.T, s suite) {
 	held := next(t, begin, payment.Input{Kind: payment.Sync, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: begin.Amount, At: Epoch}})
 	s.commit(t, held)
 	check(1250, 1250)
-	capturing := s.commit(t, next(t, held.Payment, payment.Input{Kind: payment.CaptureAsked, Amount: money.Of(1000, held.Payment.Amount.Currency)}))
+	capturing := s.commit(t, next(t, held.Payment, payment.Input{Kind: payment.CaptureAsked,
+		Amount: money.Of(1000, held.Payment.Amount.Currency)}))
 	amount := begin.Amount
 	amount.Minor = 1000
-	s.commit(t, next(t, capturing, payment.Input{Kind: payment.CaptureAnswer, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: amount}}))
+	s.commit(t, next(t, capturing, payment.Input{Kind: payment.CaptureAnswer,
+		Answer: issuer.Answer{Outcome: issuer.Approved, Amount: amount}}))
 	check(2250, 0)
 }
 
@@ -553,7 +558,8 @@ func contention(t *testing.T, s suite) {
 		wg.Go(func() {
 			q := p
 			for {
-				in := payment.Input{Kind: payment.RefundAsked, Refund: "rfd_" + attempt(i), Amount: money.Of(100, p.Amount.Currency), At: Epoch, Change: id.New(id.Change)}
+				in := payment.Input{Kind: payment.RefundAsked, Refund: "rfd_" + attempt(i), Amount: money.Of(100, p.Amount.Currency), At: Epoch,
+					Change: id.New(id.Change)}
 				c, err := payment.Next(q, in)
 				if err != nil {
 					t.Error(err)

@@ -15,10 +15,24 @@ import (
 
 // NewForm returns a form of the account.
 func NewForm(account string) link.Form {
-	return link.Form{ID: id.New(id.Form), Account: account, Mode: link.Test, Name: "Donations", Payee: "Ada's shop", Currency: "EUR", Amounts: []int64{500, 1000},
-		Fields: []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Size"}}, Origins: []string{"https://shop.example"},
-		Look: link.Look{Accent: "#1f4fd1", AccentDark: "#8fb0ff", Corners: link.CornersSoft}, LifeSeconds: 3600, Capture: link.CaptureAutomatic,
-		LatePolicy: link.LateAccept, Revision: 1, CreatedAt: Epoch, UpdatedAt: Epoch}
+	return link.Form{
+		ID:          id.New(id.Form),
+		Account:     account,
+		Mode:        link.Test,
+		Name:        "Donations",
+		Payee:       "Ada's shop",
+		Currency:    "EUR",
+		Amounts:     []int64{500, 1000},
+		Fields:      []link.Field{{Name: "email", Required: true}, {Name: "size", Label: "Size"}},
+		Origins:     []string{"https://shop.example"},
+		Look:        link.Look{Accent: "#1f4fd1", AccentDark: "#8fb0ff", Corners: link.CornersSoft},
+		LifeSeconds: 3600,
+		Capture:     link.CaptureAutomatic,
+		LatePolicy:  link.LateAccept,
+		Revision:    1,
+		CreatedAt:   Epoch,
+		UpdatedAt:   Epoch,
+	}
 }
 
 func (s suite) form(t *testing.T) link.Form {
@@ -42,7 +56,14 @@ func formRoundTrip(t *testing.T, s suite) {
 	_, err = s.FindForm(s.ctx, id.New(id.Form))
 	wantCode(t, err, "not_found")
 	record := func() *idempotency.Record {
-		return &idempotency.Record{Scope: s.account, Key: "form-1", Fingerprint: []byte{1}, Status: 200, Answer: []byte("sealed"), CreatedAt: Epoch}
+		return &idempotency.Record{
+			Scope:       s.account,
+			Key:         "form-1",
+			Fingerprint: []byte{1},
+			Status:      200,
+			Answer:      []byte("sealed"),
+			CreatedAt:   Epoch,
+		}
 	}
 	if err := s.CreateForm(s.ctx, NewForm(s.account), record()); err != nil {
 		t.Fatal(err)
@@ -131,7 +152,8 @@ func formPages(t *testing.T, s suite) {
 	if err != nil || len(archived) != 1 || archived[0].ID != gone.ID || !archived[0].ArchivedAt.Equal(gone.ArchivedAt) {
 		t.Errorf("archived %+v, %v", archived, err)
 	}
-	for _, f := range []link.FormFilter{{Account: s.account, Mode: link.Live, Limit: 10}, {Account: id.New(id.Account), Mode: link.Test, Limit: 10}} {
+	for _, f := range []link.FormFilter{{Account: s.account, Mode: link.Live, Limit: 10},
+		{Account: id.New(id.Account), Mode: link.Test, Limit: 10}} {
 		if none, err := s.ListForms(s.ctx, f); err != nil || len(none) != 0 {
 			t.Errorf("%+v sees %d forms, %v", f, len(none), err)
 		}

@@ -57,8 +57,18 @@ func RunRules(t *testing.T, open func(t *testing.T) RuleStore) {
 
 // NewRule returns a rule of the account.
 func NewRule(account string) rulebook.Rule {
-	return rulebook.Rule{ID: id.New(id.FraudRule), Account: account, Mode: link.Test, Name: "Many declines", Action: payment.Block, When: "card.declined_1h >= 3",
-		State: rulebook.On, Version: 1, UpdatedAt: Epoch, UpdatedBy: "usr_1"}
+	return rulebook.Rule{
+		ID:        id.New(id.FraudRule),
+		Account:   account,
+		Mode:      link.Test,
+		Name:      "Many declines",
+		Action:    payment.Block,
+		When:      "card.declined_1h >= 3",
+		State:     rulebook.On,
+		Version:   1,
+		UpdatedAt: Epoch,
+		UpdatedBy: "usr_1",
+	}
 }
 
 func (s rulesSuite) rule(t *testing.T) rulebook.Rule {
@@ -126,7 +136,14 @@ func ruleRace(t *testing.T, s rulesSuite) {
 
 func ruleRecords(t *testing.T, s rulesSuite) {
 	record := func() *idempotency.Record {
-		return &idempotency.Record{Scope: s.account, Key: "rule-1", Fingerprint: []byte{1}, Status: 200, Answer: []byte("sealed"), CreatedAt: Epoch}
+		return &idempotency.Record{
+			Scope:       s.account,
+			Key:         "rule-1",
+			Fingerprint: []byte{1},
+			Status:      200,
+			Answer:      []byte("sealed"),
+			CreatedAt:   Epoch,
+		}
 	}
 	must(t, s.PutFraudRule(s.ctx, NewRule(s.account), 0, record()))
 	if err := s.PutFraudRule(s.ctx, NewRule(s.account), 0, record()); !errors.Is(err, idempotency.ErrRaced) {
@@ -138,7 +155,17 @@ func ruleRecords(t *testing.T, s rulesSuite) {
 }
 
 func newEntry(account, value string) rulebook.Entry {
-	return rulebook.Entry{ID: id.New(id.FraudEntry), Account: account, Mode: link.Test, Kind: rulebook.KindEmail, Action: payment.Block, Value: value, Note: "seen", CreatedAt: Epoch, CreatedBy: "usr_1"}
+	return rulebook.Entry{
+		ID:        id.New(id.FraudEntry),
+		Account:   account,
+		Mode:      link.Test,
+		Kind:      rulebook.KindEmail,
+		Action:    payment.Block,
+		Value:     value,
+		Note:      "seen",
+		CreatedAt: Epoch,
+		CreatedBy: "usr_1",
+	}
 }
 
 func listEntries(t *testing.T, s rulesSuite) {
@@ -248,7 +275,21 @@ func (s rulesSuite) book(t *testing.T) (*rulebook.Local, *fraud.Rulesets) {
 // decide assesses an attempt of 12.50 € at the account.
 func decide(source *fraud.Rulesets, account string) payment.Risk {
 	var none score.Vector
-	return source.Ruleset(account, link.Test).Decide(&fraud.Attempt{At: time.Now(), Account: account, Mode: link.Test, Amount: money.Of(1250, "EUR"), Email: "eve@mail.example", BIN: "424242"}, &none, nil)
+	return source.Ruleset(
+		account,
+		link.Test,
+	).Decide(
+		&fraud.Attempt{
+			At:      time.Now(),
+			Account: account,
+			Mode:    link.Test,
+			Amount:  money.Of(1250, "EUR"),
+			Email:   "eve@mail.example",
+			BIN:     "424242",
+		},
+		&none,
+		nil,
+	)
 }
 
 // ruleTenants checks that what one account writes is not found by another, and does not affect
@@ -256,9 +297,19 @@ func decide(source *fraud.Rulesets, account string) payment.Risk {
 func ruleTenants(t *testing.T, s rulesSuite) {
 	book, source := s.book(t)
 	mine, other := s.account, id.New(id.Account)
-	r, err := book.PutRule(s.ctx, rulebook.Rule{Account: mine, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: rulebook.On}, "usr_1", nil)
+	r, err := book.PutRule(
+		s.ctx,
+		rulebook.Rule{Account: mine, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: rulebook.On},
+		"usr_1",
+		nil,
+	)
 	must(t, err)
-	e, err := book.PutListEntry(s.ctx, rulebook.Entry{Account: mine, Mode: link.Test, Kind: rulebook.KindBIN, Action: payment.Block, Value: "555555"}, "usr_1", nil)
+	e, err := book.PutListEntry(
+		s.ctx,
+		rulebook.Entry{Account: mine, Mode: link.Test, Kind: rulebook.KindBIN, Action: payment.Block, Value: "555555"},
+		"usr_1",
+		nil,
+	)
 	must(t, err)
 	_, err = book.PutPolicy(s.ctx, mine, link.Test, rulebook.Policy{FailOpen: false})
 	must(t, err)
@@ -337,7 +388,12 @@ func ruleSpread(t *testing.T, s rulesSuite) {
 		}
 		t.Logf("in force elsewhere after %v", time.Since(began))
 	}
-	r, err := book.PutRule(s.ctx, rulebook.Rule{Account: s.account, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: rulebook.On}, "usr_1", nil)
+	r, err := book.PutRule(
+		s.ctx,
+		rulebook.Rule{Account: s.account, Mode: link.Test, Name: "All", Action: payment.Block, When: "amount > 1", State: rulebook.On},
+		"usr_1",
+		nil,
+	)
 	must(t, err)
 	if got := decide(here, s.account); got.Action != payment.Block {
 		t.Errorf("here at once: %+v", got)
@@ -347,7 +403,12 @@ func ruleSpread(t *testing.T, s rulesSuite) {
 	_, err = book.PutRule(s.ctx, r, "usr_1", nil)
 	must(t, err)
 	within(s.account, payment.Allow)
-	e, err := book.PutListEntry(s.ctx, rulebook.Entry{Mode: link.Test, Kind: rulebook.KindEmail, Action: payment.Hold, Value: "@Mail.example"}, "operator", nil)
+	e, err := book.PutListEntry(
+		s.ctx,
+		rulebook.Entry{Mode: link.Test, Kind: rulebook.KindEmail, Action: payment.Hold, Value: "@Mail.example"},
+		"operator",
+		nil,
+	)
 	must(t, err)
 	within(s.account, payment.Hold)
 	within(id.New(id.Account), payment.Hold)

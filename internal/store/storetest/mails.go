@@ -51,8 +51,24 @@ func RunMails(t *testing.T, open func(t *testing.T) MailStore) {
 // message returns an email of a new account, due at a time that no other test uses.
 func (s mails) message(t *testing.T, due time.Time) mail.Message {
 	t.Helper()
-	m, err := mail.Message{ID: id.New(id.Mail), Account: id.New(id.Account), Mode: "test", To: "ada@example.com", Kind: mail.Receipt, Lang: "ar",
-		Data: map[string]string{"payment": "pay_1", "secret": "s3cret"}, DueAt: due, EndsAt: due.Add(time.Hour), Withdraw: "lnk_1", CreatedAt: Epoch}.Seal(s.ring)
+	m, err := mail.Message{
+		ID:      id.New(id.Mail),
+		Account: id.New(id.Account),
+		Mode:    "test",
+		To:      "ada@example.com",
+		Kind:    mail.Receipt,
+		Lang:    "ar",
+		Data: map[string]string{
+			"payment": "pay_1",
+			"secret":  "s3cret",
+		},
+		DueAt:     due,
+		EndsAt:    due.Add(time.Hour),
+		Withdraw:  "lnk_1",
+		CreatedAt: Epoch,
+	}.Seal(
+		s.ring,
+	)
 	ok(t, err)
 	return m
 }
@@ -145,7 +161,10 @@ func mailClaimRace(t *testing.T, s mails) {
 func mailOutcomes(t *testing.T, s mails) {
 	m := s.message(t, Epoch.Add(-time.Minute))
 	ok(t, s.PutMails(s.ctx, []mail.Message{m}))
-	ok(t, s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.Waiting, Error: "smtp_451: busy", NextAt: Epoch.Add(time.Hour), At: Epoch}}))
+	ok(
+		t,
+		s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.Waiting, Error: "smtp_451: busy", NextAt: Epoch.Add(time.Hour), At: Epoch}}),
+	)
 	later := s.due(t, m.Account, Epoch.Add(time.Hour))
 	if len(later) != 1 || later[0].Error != "smtp_451: busy" || len(later[0].Sealed) == 0 {
 		t.Fatalf("again: %+v", later)
@@ -223,7 +242,10 @@ func mailLimits(t *testing.T, s mails) {
 			m.Reader = reader
 		}
 		ok(t, s.PutMails(s.ctx, []mail.Message{m}))
-		limits := []mail.Limit{{Reader: reader, Since: Epoch.Add(-time.Hour), Most: 2}, {Account: m.Account, Since: Epoch.Add(-time.Hour), Most: 1}}
+		limits := []mail.Limit{
+			{Reader: reader, Since: Epoch.Add(-time.Hour), Most: 2},
+			{Account: m.Account, Since: Epoch.Add(-time.Hour), Most: 1},
+		}
 		if i < 2 {
 			ok(t, s.AdmitMail(s.ctx, m, reader, limits), s.AdmitMail(s.ctx, m, reader, limits))
 			continue
@@ -287,7 +309,10 @@ func mailPruned(t *testing.T, s mails) {
 		m.Account = account
 		ok(t, s.PutMails(s.ctx, []mail.Message{m}))
 		if i > 0 {
-			ok(t, s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.DeadLetterStatus, Error: "x", At: long.Add(time.Duration(i) * time.Hour)}}))
+			ok(
+				t,
+				s.SettleMails(s.ctx, []mail.Outcome{{ID: m.ID, Status: mail.DeadLetterStatus, Error: "x", At: long.Add(time.Duration(i) * time.Hour)}}),
+			)
 		}
 	}
 	if n, err := s.PruneMails(s.ctx, long.Add(4*time.Hour), 2); err != nil || n != 2 {
@@ -307,7 +332,8 @@ func mailReaders(t *testing.T, s mails) {
 	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, User: &u, Account: &a}))
 	plain := mail.Reader{Preferences: mail.Preferences{User: u.ID, Off: []string{}}, Account: a.ID, Address: u.Email}
 	same(t, []mail.Reader{plain})(s.Readers(s.ctx, a.ID))
-	for _, p := range []mail.Preferences{{User: u.ID, Lang: "ja", Off: []string{mail.Expiring, mail.DeadLetter}}, {User: u.ID, Lang: "de", Off: []string{}}} {
+	for _, p := range []mail.Preferences{{User: u.ID, Lang: "ja", Off: []string{mail.Expiring, mail.DeadLetter}},
+		{User: u.ID, Lang: "de", Off: []string{}}} {
 		ok(t, s.PutPreferences(s.ctx, p))
 		want := plain
 		want.Preferences = p

@@ -75,8 +75,15 @@ func newUser() (merchant.User, merchant.Account) {
 	account, user := id.New(id.Account), id.New(id.User)
 	u := merchant.User{ID: user, Account: account, Username: "ada-" + user, Email: user + "@example.com", Date: Epoch.Add(-time.Hour),
 		PasswordHash: "$argon2id$x", CreatedAt: Epoch}
-	a := merchant.Account{ID: account, Name: "Ada's shop", Revision: 1, CreatedAt: Epoch, TimeZone: "Pacific/Auckland", Methods: []merchant.Method{{ID: "pm_1", Type: "card",
-		Issuer: "simulator", Currencies: []money.Currency{"EUR", "JPY"}, Enabled: true, SealedCredentials: []byte{0, 1, 255}}}}
+	a := merchant.Account{
+		ID:        account,
+		Name:      "Ada's shop",
+		Revision:  1,
+		CreatedAt: Epoch,
+		TimeZone:  "Pacific/Auckland",
+		Methods: []merchant.Method{{ID: "pm_1", Type: "card",
+			Issuer: "simulator", Currencies: []money.Currency{"EUR", "JPY"}, Enabled: true, SealedCredentials: []byte{0, 1, 255}}},
+	}
 	return u, a
 }
 
@@ -287,7 +294,13 @@ func touch(t *testing.T, s merchants) {
 }
 
 func sessions(t *testing.T, s merchants) {
-	n := merchant.Session{ID: id.New(id.Session), User: id.New(id.User), Account: id.New(id.Account), CreatedAt: Epoch, ExpiresAt: Epoch.Add(time.Hour)}
+	n := merchant.Session{
+		ID:        id.New(id.Session),
+		User:      id.New(id.User),
+		Account:   id.New(id.Account),
+		CreatedAt: Epoch,
+		ExpiresAt: Epoch.Add(time.Hour),
+	}
 	ok(t, s.createSession(n, nil))
 	same(t, n)(s.SessionByID(s.ctx, n.ID))
 	ok(t, s.RevokeSession(s.ctx, n.ID, Epoch.Add(time.Minute)), s.RevokeSession(s.ctx, n.ID, Epoch.Add(2*time.Minute)))
@@ -300,7 +313,13 @@ func sessions(t *testing.T, s merchants) {
 func prunedSessions(t *testing.T, s merchants) {
 	var ids []string
 	for i := range 5 {
-		n := merchant.Session{ID: id.New(id.Session), User: "usr_1", Account: "acct_1", CreatedAt: Epoch, ExpiresAt: Epoch.Add(-time.Duration(i) * time.Minute)}
+		n := merchant.Session{
+			ID:        id.New(id.Session),
+			User:      "usr_1",
+			Account:   "acct_1",
+			CreatedAt: Epoch,
+			ExpiresAt: Epoch.Add(-time.Duration(i) * time.Minute),
+		}
 		ok(t, s.createSession(n, nil))
 		ids = append(ids, n.ID)
 	}

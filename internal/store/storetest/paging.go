@@ -31,8 +31,17 @@ func RunPaging(t *testing.T, s Loader, payments int) {
 	t.Helper()
 	ctx, account, l := t.Context(), id.New(id.Account), id.New(id.Link)
 	made := func(n int, at time.Time) payment.Payment {
-		return payment.Payment{ID: payment.IDFor(l, fmt.Sprintf("attempt-%012d", n)), Account: account, Mode: link.Test, Link: l, Status: payment.Declined,
-			Amount: money.Of(1250, "EUR"), CreatedAt: at, UpdatedAt: at, Revision: 1}
+		return payment.Payment{
+			ID:        payment.IDFor(l, fmt.Sprintf("attempt-%012d", n)),
+			Account:   account,
+			Mode:      link.Test,
+			Link:      l,
+			Status:    payment.Declined,
+			Amount:    money.Of(1250, "EUR"),
+			CreatedAt: at,
+			UpdatedAt: at,
+			Revision:  1,
+		}
 	}
 	unseen := make(map[string]bool, payments)
 	var batch []payment.Payment

@@ -12,9 +12,23 @@ import (
 	"github.com/paylink/paylink/internal/stream"
 )
 
-var assessed = payment.Risk{Fingerprint: "0123456789abcdef0123456789abcdef", BIN: "424242", Address: "203.0.113.0/24", Country: "NZ", Why: "rule", Rule: "frl_1", Version: 3,
-	Values: []payment.RiskValue{{Name: "country", Value: "NZ"}}, Shadow: []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
-	Score: 71, Basis: "known", Model: "m1", Reasons: []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3, Share: 0.5}}}
+var assessed = payment.Risk{
+	Fingerprint: "0123456789abcdef0123456789abcdef",
+	BIN:         "424242",
+	Address:     "203.0.113.0/24",
+	Country:     "NZ",
+	Why:         "rule",
+	Rule:        "frl_1",
+	Version:     3,
+	Values: []payment.RiskValue{
+		{Name: "country", Value: "NZ"},
+	},
+	Shadow:  []payment.ShadowHit{{Rule: "frl_2", Version: 1, Action: payment.Block}},
+	Score:   71,
+	Basis:   "known",
+	Model:   "m1",
+	Reasons: []payment.RiskReason{{Feature: "card.attempted_1h", Value: 3, Share: 0.5}},
+}
 
 // riskRoundTrip checks that a payment's assessment is committed with it and is in its events.
 func riskRoundTrip(t *testing.T, s suite) {
@@ -29,7 +43,15 @@ func riskRoundTrip(t *testing.T, s suite) {
 	}
 	risk.Action = payment.Hold
 	p := s.commit(t, BeginWith(t, l, "attempt-000000000002", risk))
-	authorise := next(t, p, payment.Input{Kind: payment.Sync, Actor: "issuer", Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, IssuerReference: "iss", At: Epoch}})
+	authorise := next(
+		t,
+		p,
+		payment.Input{
+			Kind:   payment.Sync,
+			Actor:  "issuer",
+			Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, IssuerReference: "iss", At: Epoch},
+		},
+	)
 	authorise.WhenLinkPaid = []stream.Event{event(p.Account, p.Link, "link.paid", 3)}
 	p = s.commit(t, authorise)
 	s.same(t, p)
@@ -37,8 +59,10 @@ func riskRoundTrip(t *testing.T, s suite) {
 		{Kind: payment.Reviewed, Actor: "merchant", Verdict: payment.ReviewApproved, By: "usr_1", Owner: "w"},
 		{Kind: payment.CaptureAnswer, Actor: "issuer", Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, At: Epoch}},
 		{Kind: payment.Marked, Actor: "merchant", Label: payment.LabelLegitimate, By: "usr_1"},
-		{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1", Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", EvidenceDueAt: Epoch.Add(time.Hour)}},
-		{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1", Dispute: payment.DisputeInput{Reference: "case 1", State: payment.DisputeWon}},
+		{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1",
+			Dispute: payment.DisputeInput{Reference: "case 1", Reason: "fraudulent", EvidenceDueAt: Epoch.Add(time.Hour)}},
+		{Kind: payment.Disputed, Actor: "issuer", DisputeID: "dsp_1",
+			Dispute: payment.DisputeInput{Reference: "case 1", State: payment.DisputeWon}},
 	} {
 		if p.Status == payment.Authorized && in.Kind != payment.Reviewed {
 			t.Fatal("the approval captured nothing")

@@ -59,8 +59,10 @@ func LargestRequest(r *rand.Rand, account string, from []rune) link.CreateReques
 	const path = "https://shop.example/?"
 	redirect := path + text(r, from, (link.MaxRedirectBytes-len(path))/utf8.RuneLen(from[0]))
 	return link.CreateRequest{Account: account, Mode: link.Test, Payee: text(r, from, 100), Amount: "999999.99", Currency: "EUR",
-		Methods: []link.Method{{ID: id.New(id.Method), Type: "card", Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, Test: true}},
-		Realm:   within(r, from, 64, 64), Description: text(r, from, link.MaxDescriptionChars), Reference: text(r, from, link.MaxReferenceChars),
+		Methods: []link.Method{
+			{ID: id.New(id.Method), Type: "card", Issuer: "simulator", Currencies: []money.Currency{"EUR"}, Enabled: true, Test: true},
+		},
+		Realm: within(r, from, 64, 64), Description: text(r, from, link.MaxDescriptionChars), Reference: text(r, from, link.MaxReferenceChars),
 		Metadata: LargestMetadata(r, from), RedirectURL: redirect}
 }
 
@@ -82,10 +84,33 @@ func LargestRisk(r *rand.Rand, from []rune) payment.Risk {
 func LargestPayment(t testing.TB, r *rand.Rand, l link.Link, url string, from []rune, commit func(payment.Change)) payment.Payment {
 	t.Helper()
 	attempt := text(r, Alphabets["plain"], 64)
-	p := payment.Payment{ID: payment.IDFor(l.ID, attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: attempt, Issuer: l.Issuer, Amount: l.Amount,
-		Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, LinkUses: l.MaxUses, CardBrand: "mastercard", CardLast4: "4242",
-		PayerName: text(r, from, 100), PayerEmail: text(r, Alphabets["plain"], 254), PayerLang: "pt", Realm: l.Realm, Reference: l.Reference, Metadata: l.Metadata,
-		CreatedAt: Epoch, UpdatedAt: Epoch}
+	p := payment.Payment{
+		ID:         payment.IDFor(l.ID, attempt),
+		Account:    l.Account,
+		Mode:       l.Mode,
+		Link:       l.ID,
+		Attempt:    attempt,
+		Issuer:     l.Issuer,
+		Amount:     l.Amount,
+		Capture:    l.Capture,
+		LatePolicy: l.LatePolicy,
+		LinkEndsAt: l.ExpiresAt,
+		LinkUses:   l.MaxUses,
+		CardBrand:  "mastercard",
+		CardLast4:  "4242",
+		PayerName: text(
+			r,
+			from,
+			100,
+		),
+		PayerEmail: text(r, Alphabets["plain"], 254),
+		PayerLang:  "pt",
+		Realm:      l.Realm,
+		Reference:  l.Reference,
+		Metadata:   l.Metadata,
+		CreatedAt:  Epoch,
+		UpdatedAt:  Epoch,
+	}
 	step := func(in payment.Input) {
 		in.URL = url
 		c := next(t, p, in)
@@ -100,16 +125,51 @@ func LargestPayment(t testing.TB, r *rand.Rand, l link.Link, url string, from []
 		p = c.Payment
 	}
 	step(payment.Input{Kind: payment.Begin, Actor: "payer", Owner: text(r, Alphabets["plain"], 40), Link: l, Risk: LargestRisk(r, from)})
-	step(payment.Input{Kind: payment.Sync, Actor: "issuer", Link: l, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, IssuerReference: text(r, Alphabets["plain"], 64), At: Epoch}})
+	step(
+		payment.Input{
+			Kind:  payment.Sync,
+			Actor: "issuer",
+			Link:  l,
+			Answer: issuer.Answer{
+				Outcome:         issuer.Approved,
+				Amount:          p.Amount,
+				Captured:        true,
+				IssuerReference: text(r, Alphabets["plain"], 64),
+				At:              Epoch,
+			},
+		},
+	)
 	for range payment.MaxDisputes {
 		step(payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.New(id.Dispute), Dispute: payment.DisputeInput{
-			Reference: within(r, from, payment.MaxDisputeReferenceBytes, payment.MaxDisputeReferenceBytes), Reason: "product_not_received", EvidenceDueAt: Epoch.Add(time.Hour)}})
+			Reference: within(
+				r,
+				from,
+				payment.MaxDisputeReferenceBytes,
+				payment.MaxDisputeReferenceBytes,
+			), Reason: "product_not_received", EvidenceDueAt: Epoch.Add(time.Hour)}})
 	}
 	step(payment.Input{Kind: payment.Marked, Actor: "merchant", Label: payment.LabelLegitimate, By: id.New(id.User)})
 	for range payment.MaxRefunds {
 		refund := id.New(id.Refund)
-		step(payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Refund: refund, Amount: money.Of(1, p.Amount.Currency), Owner: "w", AllowDisputed: true, By: id.New(id.User)})
-		step(payment.Input{Kind: payment.RefundAnswer, Actor: "issuer", Refund: refund, Answer: issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1, "EUR"), At: Epoch}})
+		step(
+			payment.Input{
+				Kind:          payment.RefundAsked,
+				Actor:         "merchant",
+				Refund:        refund,
+				Amount:        money.Of(1, p.Amount.Currency),
+				Owner:         "w",
+				AllowDisputed: true,
+				By:            id.New(id.User),
+			},
+		)
+		step(
+			payment.Input{
+				Kind:   payment.RefundAnswer,
+				Actor:  "issuer",
+				Refund: refund,
+				Answer: issuer.Answer{Outcome: issuer.Approved, Amount: money.Of(1, "EUR"), At: Epoch},
+			},
+		)
 	}
 	return p
 }
@@ -118,7 +178,14 @@ func LargestPayment(t testing.TB, r *rand.Rand, l link.Link, url string, from []
 // and sent as webhooks, in every alphabet.
 func sizes(t *testing.T, s suite) {
 	r := rand.New(rand.NewPCG(1, 2))
-	local := link.NewLocal(link.LocalConfig{Ring: keyring.NewMemory(Epoch), Store: s.Store, PublicURL: "https://pay.example", Now: func() time.Time { return Epoch }})
+	local := link.NewLocal(
+		link.LocalConfig{
+			Ring:      keyring.NewMemory(Epoch),
+			Store:     s.Store,
+			PublicURL: "https://pay.example",
+			Now:       func() time.Time { return Epoch },
+		},
+	)
 	events := 0
 	for name, from := range Alphabets {
 		l, err := local.Create(s.ctx, LargestRequest(r, s.account, from))

@@ -41,7 +41,8 @@ var Epoch = time.Date(2030, 5, 6, 7, 8, 9, 123_000_000, time.UTC)
 func NewLink(account string, maxUses int64) link.Link {
 	return link.Link{ID: id.New(id.Link), Account: account, Mode: link.Test, Payee: "Ada's shop", Amount: money.Of(1250, "EUR"), Date: Epoch,
 		PaymentMethod: "pm_1", Issuer: "simulator", Realm: "shop", Reference: "order-1", Metadata: map[string]string{"k": "v"},
-		MaxUses: maxUses, ExpiresAt: Epoch.Add(time.Hour), Capture: link.CaptureAutomatic, LatePolicy: link.LateAccept, Token: "t", CreatedAt: Epoch}
+		MaxUses: maxUses, ExpiresAt: Epoch.Add(time.Hour), Capture: link.CaptureAutomatic, LatePolicy: link.LateAccept, Token: "t",
+		CreatedAt: Epoch}
 }
 
 // Begin returns the first change of a payment of the link.
@@ -54,7 +55,8 @@ func Begin(t testing.TB, l link.Link, attempt string) payment.Change {
 func BeginWith(t testing.TB, l link.Link, attempt string, r payment.Risk) payment.Change {
 	t.Helper()
 	p := payment.Payment{ID: payment.IDFor(l.ID, attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: attempt, Issuer: l.Issuer,
-		Amount: l.Amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, Realm: l.Realm, CreatedAt: Epoch, UpdatedAt: Epoch}
+		Amount: l.Amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, Realm: l.Realm, CreatedAt: Epoch,
+		UpdatedAt: Epoch}
 	return next(t, p, payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w", Link: l, Risk: r})
 }
 
@@ -86,7 +88,16 @@ func Answered(t testing.TB, p payment.Payment, o issuer.Outcome) payment.Change 
 }
 
 func event(account, object, kind string, seq int64) stream.Event {
-	return stream.Event{ID: id.New(id.Event), Type: kind, Account: account, Mode: link.Test, Object: object, ObjectSeq: seq, CreatedAt: Epoch, Data: []byte(`{"a":1}`)}
+	return stream.Event{
+		ID:        id.New(id.Event),
+		Type:      kind,
+		Account:   account,
+		Mode:      link.Test,
+		Object:    object,
+		ObjectSeq: seq,
+		CreatedAt: Epoch,
+		Data:      []byte(`{"a":1}`),
+	}
 }
 
 type suite struct {

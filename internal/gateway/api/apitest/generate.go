@@ -269,7 +269,11 @@ func (g *Generator) text(s place) any {
 		// A month before and after now, where the API's periods are.
 		return g.Now.AddDate(0, 0, g.IntN(60)-30).Format(time.DateOnly)
 	case "date-time":
-		return g.Now.Add(time.Duration(g.IntN(2_000_000)-300_000) * time.Second).UTC().Format(pick(g, []string{time.RFC3339, time.RFC3339Nano, "2006-01-02T15:04:05.000Z", "2006-01-02T15:04:05+14:00"}))
+		return g.Now.Add(
+			time.Duration(g.IntN(2_000_000)-300_000) * time.Second,
+		).UTC().Format(
+			pick(g, []string{time.RFC3339, time.RFC3339Nano, "2006-01-02T15:04:05.000Z", "2006-01-02T15:04:05+14:00"}),
+		)
 	case "email":
 		return fmt.Sprintf("payer%d@example.com", g.IntN(1000))
 	case "uri":

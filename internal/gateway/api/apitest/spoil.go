@@ -10,9 +10,12 @@ import (
 
 // hostileTexts are texts that programs often handle wrongly.
 var hostileTexts = []string{
-	"", " ", "\x00", "\u202eevil", "\ufeff", "\u200b", "null", "undefined", "NaN", "-1", "0", "1e309", "'; DROP TABLE links; --", "<script>alert(1)</script>", "../../etc/passwd", "%00", "%zz",
-	"2026-02-30", "2026-11-30T25:00:00Z", "0000-00-00", "9999-12-31T23:59:59.999999999Z", "10000-01-01T00:00:00Z", "-0001-01-01", "2026-11-30T00:00:00+99:99", "http://[::1", "https://", "javascript:alert(1)",
-	"99999999999999999999999999", "0.00000000000000000001", "١٢", "１２", "\u00e9", "e\u0301", "\U0010ffff", "acct_06h0000000000000000000000", "lnk_", "=1+1", "a\r\nX: y",
+	"", " ", "\x00", "\u202eevil", "\ufeff", "\u200b", "null", "undefined", "NaN", "-1", "0", "1e309", "'; DROP TABLE links; --",
+	"<script>alert(1)</script>", "../../etc/passwd", "%00", "%zz",
+	"2026-02-30", "2026-11-30T25:00:00Z", "0000-00-00", "9999-12-31T23:59:59.999999999Z", "10000-01-01T00:00:00Z", "-0001-01-01",
+	"2026-11-30T00:00:00+99:99", "http://[::1", "https://", "javascript:alert(1)",
+	"99999999999999999999999999", "0.00000000000000000001", "١٢", "１２", "\u00e9", "e\u0301", "\U0010ffff",
+	"acct_06h0000000000000000000000", "lnk_", "=1+1", "a\r\nX: y",
 }
 
 // HostileText returns a text that programs often handle wrongly, or sometimes a long one.
@@ -34,7 +37,12 @@ func (g *Generator) hostile() any {
 	case 2:
 		// Numbers at the bounds of integers and floats, which decoders often round or
 		// refuse.
-		return json.Number(pick(g, []string{"0", "-1", "1.5", "1e2", "1e400", "-0", "9223372036854775807", "9223372036854775808", "123456789012345678901234567890", "0.1"}))
+		return json.Number(
+			pick(
+				g,
+				[]string{"0", "-1", "1.5", "1e2", "1e400", "-0", "9223372036854775807", "9223372036854775808", "123456789012345678901234567890", "0.1"},
+			),
+		)
 	case 3:
 		return []any{}
 	case 4:
@@ -91,20 +99,92 @@ func (g *Generator) spoilRequest(r *Request) {
 		g.ask(r, "other=1")
 	case 2:
 		// Values that are out of bounds, empty, repeated, or not even encoded.
-		g.ask(r, pick(g, []string{"limit=0", "limit=101", "limit=1e1", "limit=", "limit=1&limit=1", "cursor=", "cursor=eyJpIjoieCJ9", "mode=live", "mode=", "mode=TEST", "from=x", "to=2026-11-30T00:00:00+14:00", "status=%ff", "a=%zz", "afterSeq=-1", "afterSeq=99999999999999999999"}))
+		g.ask(
+			r,
+			pick(
+				g,
+				[]string{
+					"limit=0",
+					"limit=101",
+					"limit=1e1",
+					"limit=",
+					"limit=1&limit=1",
+					"cursor=",
+					"cursor=eyJpIjoieCJ9",
+					"mode=live",
+					"mode=",
+					"mode=TEST",
+					"from=x",
+					"to=2026-11-30T00:00:00+14:00",
+					"status=%ff",
+					"a=%zz",
+					"afterSeq=-1",
+					"afterSeq=99999999999999999999",
+				},
+			),
+		)
 	case 3:
-		r.Header.Set("Authorization", pick(g, []string{"", "Bearer", "Bearer x", "Basic", "Basic eA==", "Basic !", "Digest x", "Bearer pl_test_x", "Bearer " + strings.Repeat("x", 4000)}))
+		r.Header.Set(
+			"Authorization",
+			pick(
+				g,
+				[]string{
+					"",
+					"Bearer",
+					"Bearer x",
+					"Basic",
+					"Basic eA==",
+					"Basic !",
+					"Digest x",
+					"Bearer pl_test_x",
+					"Bearer " + strings.Repeat("x", 4000),
+				},
+			),
+		)
 	case 4:
 		r.Header.Set("Idempotency-Key", pick(g, []string{"", " ", "\u00e9", strings.Repeat("k", 256), "again-1"}))
 	case 5:
-		r.Header.Set("Content-Type", pick(g, []string{"", "text/plain", "application/json; charset=latin1", "application/json; charset", "application/x-www-form-urlencoded", "multipart/form-data"}))
+		r.Header.Set(
+			"Content-Type",
+			pick(
+				g,
+				[]string{
+					"",
+					"text/plain",
+					"application/json; charset=latin1",
+					"application/json; charset",
+					"application/x-www-form-urlencoded",
+					"multipart/form-data",
+				},
+			),
+		)
 	case 6:
-		r.Header.Set(pick(g, []string{"Origin", "Content-Encoding", "Accept", "Sec-Fetch-Site", "Last-Event-Id"}), pick(g, []string{"null", "gzip", "text/html", "*/*;q=0", "-1"}))
+		r.Header.Set(
+			pick(g, []string{"Origin", "Content-Encoding", "Accept", "Sec-Fetch-Site", "Last-Event-Id"}),
+			pick(g, []string{"null", "gzip", "text/html", "*/*;q=0", "-1"}),
+		)
 	case 7:
 		// Cut anywhere, even within a character.
 		r.Body = r.Body[:g.IntN(len(r.Body)+1)]
 	case 8:
-		r.Body = pick(g, []string{"null", "[]", "1", `""`, "{", "{}{}", "{}", "\xff", "{\"a\":\"\xff\"}", `{"a":1,"a":2}`, `{"a":"\ud800"}`, strings.Repeat("[", 20000), `{"a":` + strings.Repeat(`{"a":`, 5000)})
+		r.Body = pick(
+			g,
+			[]string{
+				"null",
+				"[]",
+				"1",
+				`""`,
+				"{",
+				"{}{}",
+				"{}",
+				"\xff",
+				"{\"a\":\"\xff\"}",
+				`{"a":1,"a":2}`,
+				`{"a":"\ud800"}`,
+				strings.Repeat("[", 20000),
+				`{"a":` + strings.Repeat(`{"a":`, 5000),
+			},
+		)
 		r.Header.Set("Content-Type", "application/json")
 	case 9:
 		// Valid JSON that is long. Calls with a lower bound must refuse it.

@@ -191,7 +191,8 @@ func (v inText) as(s *jsonschema.Schema) any {
 		s = s.Ref
 	}
 	// Only where the schema wants an integer: an id of digits stays text.
-	if _, err := strconv.ParseInt(string(v), 10, 64); err == nil && s != nil && s.Types != nil && slices.Contains(s.Types.ToStrings(), "integer") {
+	if _, err := strconv.ParseInt(string(v), 10, 64); err == nil && s != nil && s.Types != nil &&
+		slices.Contains(s.Types.ToStrings(), "integer") {
 		return json.Number(v)
 	}
 

@@ -62,7 +62,8 @@ func TestFind(t *testing.T) {
 	d := document(t)
 	for address, want := range map[string]string{
 		"GET /things/t_a": "getThing", "POST /things/t_a": "setThing", "GET /things/all": "allThings", "GET /~files/a%2Fb.svg": "picture",
-		"GET /things": "", "GET /things/": "", "GET /things/a/b": "", "PUT /things/t_a": "", "GET /~files/.svg": "", "GET /~files/a.png": "", "GET /": "",
+		"GET /things": "", "GET /things/": "", "GET /things/a/b": "", "PUT /things/t_a": "", "GET /~files/.svg": "", "GET /~files/a.png": "",
+		"GET /": "",
 	} {
 		method, path, _ := strings.Cut(address, " ")
 		got := ""
@@ -101,7 +102,12 @@ func TestCheckRequest(t *testing.T) {
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), c.method, c.address, nil)
 		r.Header = headers(c.headers)
-		holds(t, c.method+" "+c.address+"\n"+c.headers+"\n"+c.body, d.Find(c.method, r.URL.EscapedPath()).CheckRequest(r, []byte(c.body)), c.wrong)
+		holds(
+			t,
+			c.method+" "+c.address+"\n"+c.headers+"\n"+c.body,
+			d.Find(c.method, r.URL.EscapedPath()).CheckRequest(r, []byte(c.body)),
+			c.wrong,
+		)
 	}
 }
 
@@ -123,7 +129,12 @@ func TestCheckAnswer(t *testing.T) {
 		{200, "Age: 1\nContent-Type: text/html", "a", `"text/html" is not one of`},
 		{204, "Content-Type: application/json", `{}`, "it has a body"},
 	} {
-		holds(t, c.headers+"\n"+c.body, d.Find("GET", "/things/t_a").CheckAnswer(&http.Response{StatusCode: c.status, Header: headers(c.headers)}, []byte(c.body)), c.wrong)
+		holds(
+			t,
+			c.headers+"\n"+c.body,
+			d.Find("GET", "/things/t_a").CheckAnswer(&http.Response{StatusCode: c.status, Header: headers(c.headers)}, []byte(c.body)),
+			c.wrong,
+		)
 	}
 }
 

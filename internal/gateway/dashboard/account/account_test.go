@@ -68,9 +68,19 @@ func TestSignUpAndInAndOut(t *testing.T) {
 	}
 	p.Has(t, "Write a bare address, such as name@example.com.", `value="x"`)
 	p.Lacks(t, `value="short"`)
-	p = w.Do(c, http.MethodPost, "/dashboard/sign-up", url.Values{"username": {"maria"}, "email": {"new@example.com"}, "password": {desktest.Password}})
+	p = w.Do(
+		c,
+		http.MethodPost,
+		"/dashboard/sign-up",
+		url.Values{"username": {"maria"}, "email": {"new@example.com"}, "password": {desktest.Password}},
+	)
 	p.Has(t, "The username or the address is taken.")
-	p = w.Do(c, http.MethodPost, "/dashboard/sign-up", url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {desktest.Password}})
+	p = w.Do(
+		c,
+		http.MethodPost,
+		"/dashboard/sign-up",
+		url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {desktest.Password}},
+	)
 	if p.Status != http.StatusOK || !strings.HasPrefix(p.Path, "/dashboard/test/") {
 		t.Fatalf("signed up, and shown %s (%d)", p.Path, p.Status)
 	}
@@ -83,7 +93,8 @@ func TestSignUpByInvitationAndClosed(t *testing.T) {
 		c := w.Stranger()
 		w.Do(c, http.MethodGet, "/dashboard/sign-in", nil).Lacks(t, "sign-up")
 		for _, p := range []desktest.Page{w.Do(c, http.MethodGet, "/dashboard/sign-up", nil),
-			w.Do(c, http.MethodPost, "/dashboard/sign-up", url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {desktest.Password}})} {
+			w.Do(c, http.MethodPost, "/dashboard/sign-up", url.Values{"username": {"bob"}, "email": {"bob@example.com"},
+				"password": {desktest.Password}})} {
 			if p.Status != http.StatusForbidden {
 				t.Errorf("%s: answered %d", mode, p.Status)
 			}
@@ -97,7 +108,13 @@ func TestSignUpByInvitationAndClosed(t *testing.T) {
 func TestInvitationIsHandedOn(t *testing.T) {
 	w := desktest.New(t)
 	w.Get("/dashboard/account/invitations").Has(t, "<bdi>maria</bdi>", "You get a link to pass on.")
-	w.Post("/dashboard/account/invitations", url.Values{"email": {"maria@example.com"}}).Has(t, "Somebody with this address has signed up already.")
+	w.Post(
+		"/dashboard/account/invitations",
+		url.Values{"email": {"maria@example.com"}},
+	).Has(
+		t,
+		"Somebody with this address has signed up already.",
+	)
 	p := w.Post("/dashboard/account/invitations", url.Values{"email": {"bob@example.com"}})
 	m := regexp.MustCompile(`value="` + w.Server.URL + `(/dashboard/sign-up\?invitation=[\w-]+)"`).FindStringSubmatch(p.Body)
 	if m == nil {
@@ -107,7 +124,17 @@ func TestInvitationIsHandedOn(t *testing.T) {
 	p = w.Do(c, http.MethodGet, m[1], nil)
 	p.Has(t, "You are joining maria", `value="bob@example.com"`, "readonly")
 	w.Get("/dashboard/account/invitations").Has(t, "Open invitations", "<bdi>bob@example.com</bdi>")
-	p = w.Do(c, http.MethodPost, "/dashboard/sign-up", url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {desktest.Password}, "invitation": {hidden(t, p, "invitation")}})
+	p = w.Do(
+		c,
+		http.MethodPost,
+		"/dashboard/sign-up",
+		url.Values{
+			"username":   {"bob"},
+			"email":      {"bob@example.com"},
+			"password":   {desktest.Password},
+			"invitation": {hidden(t, p, "invitation")},
+		},
+	)
 	p.Has(t, "<bdi>maria</bdi>", "<bdi>bob</bdi>") // the account, and who is in it
 	w.Get("/dashboard/account/invitations").Lacks(t, "Open invitations")
 	w.Do(c, http.MethodPost, "/dashboard/sign-out", url.Values{})
@@ -178,7 +205,14 @@ func TestPasswordChangeAndSessions(t *testing.T) {
 	w := desktest.New(t)
 	other, third := w.Stranger(), w.Stranger()
 	for _, c := range []*http.Client{other, third} {
-		w.Do(c, http.MethodPost, "/dashboard/sign-in", url.Values{"login": {desktest.Username}, "password": {desktest.Password}}, "User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+		w.Do(
+			c,
+			http.MethodPost,
+			"/dashboard/sign-in",
+			url.Values{"login": {desktest.Username}, "password": {desktest.Password}},
+			"User-Agent",
+			"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+		)
 	}
 	p := w.Get(security)
 	p.Has(t, "this device", "Firefox · Linux", "127.0.0.0/24", "Sign out all other devices")
@@ -195,7 +229,13 @@ func TestPasswordChangeAndSessions(t *testing.T) {
 	p = w.Post(security+"/password", url.Values{"password": {desktest.Password}, "newPassword": {"short"}})
 	p.Has(t, "The password needs at least 12 characters.", `id="password-newPassword-error"`)
 	p.Lacks(t, `value="short"`)
-	w.Post(security+"/password", url.Values{"password": {desktest.Password}, "newPassword": {"another good password"}}).Has(t, "The password is changed")
+	w.Post(
+		security+"/password",
+		url.Values{"password": {desktest.Password}, "newPassword": {"another good password"}},
+	).Has(
+		t,
+		"The password is changed",
+	)
 	if p := w.Do(other, http.MethodGet, security, nil); !strings.HasPrefix(p.Path, "/dashboard/sign-in") {
 		t.Errorf("a session of before is shown %s", p.Path)
 	}
@@ -233,7 +273,8 @@ func TestMailedLinks(t *testing.T) {
 	go func() { _ = w.Merchants.RunResets(t.Context()) }()
 	w.Get(security).Has(t, "not confirmed", "Confirm your email address to use live mode.")
 	w.Post(security+"/confirmation", url.Values{}).Has(t, "A mail was sent a moment ago.")
-	if p := w.Post("/dashboard/live/links", url.Values{"attempt": {"attempt-of-sixteen"}, "amount": {"5"}, "currency": {"EUR"}}); p.Status != http.StatusForbidden {
+	if p := w.Post("/dashboard/live/links", url.Values{"attempt": {"attempt-of-sixteen"}, "amount": {"5"},
+		"currency": {"EUR"}}); p.Status != http.StatusForbidden {
 		t.Errorf("a live link before the address is confirmed: %d", p.Status)
 	} else {
 		p.Has(t, "Live mode needs a confirmed email address.")
@@ -272,7 +313,13 @@ func TestMailedLinks(t *testing.T) {
 	if p.Status != http.StatusOK || strings.HasPrefix(p.Path, "/dashboard/sign-in") {
 		t.Errorf("with the new password %d, %s", p.Status, p.Path)
 	}
-	w.Post("/dashboard/account/invitations", url.Values{"email": {"bob@example.com"}}).Has(t, "The invitation to bob@example.com is on its way.")
+	w.Post(
+		"/dashboard/account/invitations",
+		url.Values{"email": {"bob@example.com"}},
+	).Has(
+		t,
+		"The invitation to bob@example.com is on its way.",
+	)
 }
 
 func TestPasskeyPagesWithoutABrowser(t *testing.T) {
@@ -309,7 +356,14 @@ func TestHostileInputInAccounts(t *testing.T) {
 		w.Post(security+"/passkeys", url.Values{"name": {evil}, "state": {evil}, "answer": {evil}}),
 		w.Post(security+"/passkeys/new", url.Values{"name": {evil}, "password": {evil}}),
 		w.Post(security+"/password", url.Values{"password": {evil}, "newPassword": {evil}}),
-		w.Do(w.Stranger(), http.MethodPost, "/dashboard/sign-in", url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "next": {security}}, "User-Agent", evil),
+		w.Do(
+			w.Stranger(),
+			http.MethodPost,
+			"/dashboard/sign-in",
+			url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "next": {security}},
+			"User-Agent",
+			evil,
+		),
 	}
 	pages = append(pages, w.Get(security), w.Get("/dashboard/account/invitations"))
 	for _, p := range pages {
@@ -325,10 +379,18 @@ func TestAccountPagesInEveryLanguage(t *testing.T) {
 	w := desktest.New(t)
 	for _, l := range i18n.Languages() {
 		print := i18n.For(l.Tag)
-		w.Get(security+"?lang="+l.Tag).Has(t, html.EscapeString(print.T("account.codesTitle")), `dir="`+l.Dir+`"`, html.EscapeString(print.T("account.passkeysTitle")))
+		w.Get(
+			security+"?lang="+l.Tag,
+		).Has(
+			t,
+			html.EscapeString(print.T("account.codesTitle")),
+			`dir="`+l.Dir+`"`,
+			html.EscapeString(print.T("account.passkeysTitle")),
+		)
 		w.Get("/dashboard/account/invitations?lang="+l.Tag).Has(t, html.EscapeString(print.T("account.inviteShown")))
 		c := w.Stranger()
-		for path, key := range map[string]string{"sign-in": "common.signIn", "sign-up": "account.signUpLead", "forgotten": "account.forgottenLead", "reset": "account.resetLead", "confirm": "account.confirmLead"} {
+		for path, key := range map[string]string{"sign-in": "common.signIn", "sign-up": "account.signUpLead",
+			"forgotten": "account.forgottenLead", "reset": "account.resetLead", "confirm": "account.confirmLead"} {
 			w.Do(c, http.MethodGet, "/dashboard/"+path+"?lang="+l.Tag, nil).Has(t, html.EscapeString(print.T(key)))
 		}
 	}

@@ -81,7 +81,11 @@ func valuesOfMethods(methods []merchant.Method) url.Values {
 
 // showMethods renders the page with these values and what is wrong with them.
 func (v *visit) showMethods(status int, values url.Values, wrong parts.Problems) error {
-	p := methodsView{Head: parts.Head{Title: v.Print.T("methods.title"), Lead: v.Print.T("methods.lead")}, Action: v.AccountPath("methods"), Problems: wrong}
+	p := methodsView{
+		Head:     parts.Head{Title: v.Print.T("methods.title"), Lead: v.Print.T("methods.lead")},
+		Action:   v.AccountPath("methods"),
+		Problems: wrong,
+	}
 	v.d.offered(func(key, kind, name string, can issuer.Capabilities) {
 		p.Methods = append(p.Methods, v.methodView(key, kind, name, can, values, wrong))
 	})
@@ -93,8 +97,14 @@ func (v *visit) showMethods(status int, values url.Values, wrong parts.Problems)
 // units of any currency.
 func (v *visit) methodView(key, kind, name string, can issuer.Capabilities, values url.Values, wrong parts.Problems) methodView {
 	m := methodView{Key: key, Name: slip.IssuerName(name), Badge: parts.Badge{Text: v.Print.T("methods.live"), Tone: "good"},
-		Enabled: parts.Check{ID: "enabled." + key, Name: "enabled." + key, Value: "on", Label: v.Print.T("methods.enabled"), Checked: values.Get("enabled."+key) != ""},
-		Wrong:   wrong.Of("currencies." + key)}
+		Enabled: parts.Check{
+			ID:      "enabled." + key,
+			Name:    "enabled." + key,
+			Value:   "on",
+			Label:   v.Print.T("methods.enabled"),
+			Checked: values.Get("enabled."+key) != "",
+		},
+		Wrong: wrong.Of("currencies." + key)}
 	if kind != "" {
 		m.Name += " · " + v.kindName(kind)
 	}
@@ -103,15 +113,19 @@ func (v *visit) methodView(key, kind, name string, can issuer.Capabilities, valu
 	if can.Test {
 		m.Badge, m.Hint = parts.Badge{Text: v.Print.T("methods.testOnly"), Tone: "wait"}, v.Print.T("methods.simulatorHint")
 	} else {
-		m.Credentials = parts.Field{ID: "credentials." + key, Label: v.Print.T("methods.credentials"), Hint: v.Print.T("methods.credentialsHint"), Optional: true, Lines: 3,
+		m.Credentials = parts.Field{ID: "credentials." + key, Label: v.Print.T("methods.credentials"),
+			Hint: v.Print.T("methods.credentialsHint"), Optional: true, Lines: 3,
 			Error: wrong.Of("credentials." + key)}
 	}
 
 	// In one order, whatever the issuer lists them in.
 	currencies := slices.Sorted(slices.Values(can.Currencies))
 	for _, c := range currencies {
-		m.Currencies = append(m.Currencies, parts.Check{ID: "currencies." + key + "." + string(c), Name: "currencies." + key, Value: string(c), Label: string(c),
-			Checked: slices.Contains(values["currencies."+key], string(c))})
+		m.Currencies = append(
+			m.Currencies,
+			parts.Check{ID: "currencies." + key + "." + string(c), Name: "currencies." + key, Value: string(c), Label: string(c),
+				Checked: slices.Contains(values["currencies."+key], string(c))},
+		)
 	}
 
 	// An issuer without a maximum has no limits to show.

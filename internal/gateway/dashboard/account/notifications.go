@@ -58,10 +58,24 @@ func (v *visit) showNotifications(status int, p mail.Preferences, wrong parts.Pr
 		return err
 	}
 
-	view := notificationsView{Head: parts.Head{Title: v.Print.T("mail.page.title"), Lead: v.Print.T("mail.page.lead", "Address", v.User.Email)},
-		Action: v.AccountPath("notifications"), Off: !ready, Problems: wrong}
+	view := notificationsView{
+		Head:     parts.Head{Title: v.Print.T("mail.page.title"), Lead: v.Print.T("mail.page.lead", "Address", v.User.Email)},
+		Action:   v.AccountPath("notifications"),
+		Off:      !ready,
+		Problems: wrong,
+	}
 	for _, kind := range mail.Optional {
-		view.Kinds = append(view.Kinds, parts.Check{ID: "on." + kind, Name: "on", Value: kind, Label: mail.KindName(v.Print, kind), Hint: v.kindHint(kind), Checked: p.Wants(kind)})
+		view.Kinds = append(
+			view.Kinds,
+			parts.Check{
+				ID:      "on." + kind,
+				Name:    "on",
+				Value:   kind,
+				Label:   mail.KindName(v.Print, kind),
+				Hint:    v.kindHint(kind),
+				Checked: p.Wants(kind),
+			},
+		)
 	}
 
 	// A user who never chose gets emails in English.
@@ -101,9 +115,13 @@ func (v *visit) kindHint(kind string) string {
 // mailTable returns the account's emails with their outcomes, newest first. Content is not
 // shown; it is erased when an email has ended.
 func (v *visit) mailTable() (parts.Table, error) {
-	t := parts.Table{ID: "mails", Caption: v.Print.T("mail.page.sent"), Empty: parts.Empty{Icon: "mail", Headline: v.Print.T("mail.page.none"), Lead: v.Print.T("mail.page.none.lead")},
+	t := parts.Table{
+		ID:      "mails",
+		Caption: v.Print.T("mail.page.sent"),
+		Empty:   parts.Empty{Icon: "mail", Headline: v.Print.T("mail.page.none"), Lead: v.Print.T("mail.page.none.lead")},
 		Columns: []parts.Column{{Label: v.Print.T("mail.page.kind")}, {Label: v.Print.T("mail.page.to")}, {Label: v.Print.T("mail.row.status")},
-			{Label: v.Print.T("mail.page.when")}, {Label: v.Print.T("mail.page.answer")}}}
+			{Label: v.Print.T("mail.page.when")}, {Label: v.Print.T("mail.page.answer")}},
+	}
 	before := v.URL.Query().Get("before")
 	all, err := v.d.Mail.Mails(v.Context(), v.Account.ID, before, frame.PageSize+1)
 	if err != nil {
@@ -123,8 +141,11 @@ func (v *visit) mailTable() (parts.Table, error) {
 		if at.IsZero() {
 			at = m.DueAt
 		}
-		t.Rows = append(t.Rows, parts.Row{ID: m.ID, Cells: []templ.Component{parts.Text(mail.KindName(v.Print, m.Kind)), parts.Text(v.mailReader(m)),
-			parts.BadgePart(v.mailBadge(m.Status)), parts.When(at), parts.Text(v.mailAnswer(m.Error))}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{ID: m.ID, Cells: []templ.Component{parts.Text(mail.KindName(v.Print, m.Kind)), parts.Text(v.mailReader(m)),
+				parts.BadgePart(v.mailBadge(m.Status)), parts.When(at), parts.Text(v.mailAnswer(m.Error))}},
+		)
 	}
 
 	return t, nil
@@ -147,8 +168,9 @@ func (v *visit) mailReader(m mail.Message) string {
 // mailAnswer returns why an email was not sent. A mail server's response is not translated.
 func (v *visit) mailAnswer(said string) string {
 	for code, key := range map[string]string{
-		"test_mode_stranger": "mail.answer.testMode", "account_unconfirmed": "mail.answer.unconfirmed", "address_unconfirmed": "mail.answer.unconfirmed",
-		"too_many_mails": "mail.answer.tooMany", "smtputf8_missing": "mail.answer.utf8",
+		"test_mode_stranger": "mail.answer.testMode", "account_unconfirmed": "mail.answer.unconfirmed",
+		"address_unconfirmed": "mail.answer.unconfirmed",
+		"too_many_mails":      "mail.answer.tooMany", "smtputf8_missing": "mail.answer.utf8",
 	} {
 		// The code is followed by words for the log, which may come after other text.
 		if strings.Contains(said, code+": ") {

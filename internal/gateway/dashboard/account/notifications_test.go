@@ -29,17 +29,26 @@ func TestNotifications(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept, err := w.Mails.Preferences(t.Context(), user.User)
-	if err != nil || kept.Lang != "ja" || !slices.Equal(kept.Off, []string{mail.PaymentHeld, mail.DisputeOpened, mail.Expiring, mail.EndpointDisabled}) {
+	if err != nil || kept.Lang != "ja" ||
+		!slices.Equal(kept.Off, []string{mail.PaymentHeld, mail.DisputeOpened, mail.Expiring, mail.EndpointDisabled}) {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
-	if p := w.Post(at, url.Values{"lang": {"tlh"}}); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `id="lang-error"`) {
+	if p := w.Post(at, url.Values{"lang": {"tlh"}}); p.Status != http.StatusUnprocessableEntity ||
+		!strings.Contains(p.Body, `id="lang-error"`) {
 		t.Errorf("an unknown language: %d %s", p.Status, p.Body)
 	}
 	ring, now := keyring.NewMemory(time.Now()), time.Now().UTC()
 	var list []mail.Message
 	for i := range 30 {
-		m, err := mail.Message{ID: id.New(id.Mail), Account: w.Account, To: []string{"grace@example.com", user.User, id.New(id.Payment), id.New(id.User)}[i%4],
-			Kind: mail.Receipt, CreatedAt: now}.Seal(ring)
+		m, err := mail.Message{
+			ID:        id.New(id.Mail),
+			Account:   w.Account,
+			To:        []string{"grace@example.com", user.User, id.New(id.Payment), id.New(id.User)}[i%4],
+			Kind:      mail.Receipt,
+			CreatedAt: now,
+		}.Seal(
+			ring,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,12 +57,24 @@ func TestNotifications(t *testing.T) {
 	if err := w.Store.PutMails(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Store.SettleMails(t.Context(), []mail.Outcome{{ID: list[29].ID, Status: mail.DeadLetterStatus, Error: "smtp_550: <script>alert(1)</script>", At: now},
-		{ID: list[28].ID, Status: mail.Sent, At: now}, {ID: list[27].ID, Status: mail.Dropped, Error: "link_paid: the link cannot be paid any more", At: now}}); err != nil {
+	if err := w.Store.SettleMails(t.Context(), []mail.Outcome{{ID: list[29].ID, Status: mail.DeadLetterStatus,
+		Error: "smtp_550: <script>alert(1)</script>", At: now},
+		{ID: list[28].ID, Status: mail.Sent, At: now}, {ID: list[27].ID, Status: mail.Dropped,
+			Error: "link_paid: the link cannot be paid any more", At: now}}); err != nil {
 		t.Fatal(err)
 	}
 	p = w.Get(at)
-	p.Has(t, "Given up", "&lt;script&gt;alert(1)", "Waiting", "Not sent", "grace@example.com", "The payer", "A user of this account", "Receipt")
+	p.Has(
+		t,
+		"Given up",
+		"&lt;script&gt;alert(1)",
+		"Waiting",
+		"Not sent",
+		"grace@example.com",
+		"The payer",
+		"A user of this account",
+		"Receipt",
+	)
 	p.Lacks(t, "<script>alert(1)")
 	w.Get(at+"?before="+list[5].ID).Has(t, `id="`+list[0].ID+`"`)
 	w.Get(at+"?before="+list[5].ID).Lacks(t, `id="`+list[5].ID+`"`)

@@ -14,16 +14,40 @@ import (
 var Methods = frame.Entry{Key: "methods", Path: "/dashboard/account/methods", Label: "common.methods", Icon: "bank", Group: frame.Account}
 
 // Settings is the menu's entry of the settings.
-var Settings = frame.Entry{Key: "settings", Path: "/dashboard/account/settings", Label: "account.settings", Icon: "clock", Group: frame.Account}
+var Settings = frame.Entry{
+	Key:   "settings",
+	Path:  "/dashboard/account/settings",
+	Label: "account.settings",
+	Icon:  "clock",
+	Group: frame.Account,
+}
 
 // Notifications is the menu's entry of the notifications.
-var Notifications = frame.Entry{Key: "notifications", Path: "/dashboard/account/notifications", Label: "common.notifications", Icon: "mail", Group: frame.Account}
+var Notifications = frame.Entry{
+	Key:   "notifications",
+	Path:  "/dashboard/account/notifications",
+	Label: "common.notifications",
+	Icon:  "mail",
+	Group: frame.Account,
+}
 
 // Team is the menu's entry of the team.
-var Team = frame.Entry{Key: "team", Path: "/dashboard/account/invitations", Label: "common.invitations", Icon: "people", Group: frame.Account}
+var Team = frame.Entry{
+	Key:   "team",
+	Path:  "/dashboard/account/invitations",
+	Label: "common.invitations",
+	Icon:  "people",
+	Group: frame.Account,
+}
 
 // Security is the menu's entry of how the user signs in.
-var Security = frame.Entry{Key: "security", Path: "/dashboard/account/security", Label: "common.security", Icon: "lock", Group: frame.Account}
+var Security = frame.Entry{
+	Key:   "security",
+	Path:  "/dashboard/account/security",
+	Label: "common.security",
+	Icon:  "lock",
+	Group: frame.Account,
+}
 
 // Config has the services of the pages. Every field is required.
 type Config struct {

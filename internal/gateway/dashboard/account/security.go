@@ -116,7 +116,8 @@ func (d *Pages) changePassword(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := d.Merchants.ChangePassword(v.Context(), v.User.ID, v.Session.ID, form.Get("password"), form.Get("newPassword"), v.Print.Tag()); err != nil {
+	if err := d.Merchants.ChangePassword(v.Context(), v.User.ID, v.Session.ID, form.Get("password"), form.Get("newPassword"),
+		v.Print.Tag()); err != nil {
 		return d.showErrors(v, "password", err)
 	}
 	return d.done(v, v.Print.T("account.passwordChanged"))
@@ -323,8 +324,28 @@ func agentName(agent string) string {
 		}
 		return ""
 	}
-	browser := first([][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}})
-	system := first([][2]string{{"Windows", "Windows"}, {"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}})
+	browser := first(
+		[][2]string{
+			{"Edg/", "Edge"},
+			{"OPR/", "Opera"},
+			{"Firefox/", "Firefox"},
+			{"FxiOS/", "Firefox"},
+			{"CriOS/", "Chrome"},
+			{"Chrome/", "Chrome"},
+			{"Safari/", "Safari"},
+		},
+	)
+	system := first(
+		[][2]string{
+			{"Windows", "Windows"},
+			{"Android", "Android"},
+			{"iPhone", "iPhone"},
+			{"iPad", "iPad"},
+			{"Mac OS X", "macOS"},
+			{"CrOS", "ChromeOS"},
+			{"Linux", "Linux"},
+		},
+	)
 	switch {
 	case browser == "":
 		name, _, _ := strings.Cut(agent, " ")

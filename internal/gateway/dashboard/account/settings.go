@@ -40,10 +40,28 @@ func (d *Pages) showSettings(v *visit) error {
 
 // settings renders the page with this zone, and what is wrong with it.
 func (v *visit) settings(status int, zone string, wrong parts.Problems) error {
-	view := settingsView{Head: parts.Head{Title: v.Print.T("account.settings"), Lead: v.Print.T("account.settingsLead")}, Action: v.AccountPath("settings"),
-		Zones: frame.Zones, Problems: wrong}
-	view.Zone = parts.Field{ID: "timeZone", Label: v.Print.T("overview.zone"), Hint: v.Print.T("account.zoneHint"), Value: zone, Max: frame.MaxQueryChars, Error: wrong.Of("timeZone"),
-		Attrs: map[string]any{"list": "zones", "required": true, "dir": "ltr", "spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}}
+	view := settingsView{
+		Head:     parts.Head{Title: v.Print.T("account.settings"), Lead: v.Print.T("account.settingsLead")},
+		Action:   v.AccountPath("settings"),
+		Zones:    frame.Zones,
+		Problems: wrong,
+	}
+	view.Zone = parts.Field{
+		ID:    "timeZone",
+		Label: v.Print.T("overview.zone"),
+		Hint:  v.Print.T("account.zoneHint"),
+		Value: zone,
+		Max:   frame.MaxQueryChars,
+		Error: wrong.Of("timeZone"),
+		Attrs: map[string]any{
+			"list":           "zones",
+			"required":       true,
+			"dir":            "ltr",
+			"spellcheck":     "false",
+			"autocapitalize": "off",
+			"autocomplete":   "off",
+		},
+	}
 	return v.Render(status, view.Head.Title, settingsPage(view))
 }
 

@@ -68,7 +68,10 @@ func (d *Pages) invite(v *visit) error {
 	if err != nil {
 		return err
 	}
-	made, err := d.Merchants.Invite(v.Context(), merchant.InviteRequest{User: v.User.ID, Account: v.Account.ID, Email: form.Get("email"), Lang: v.Print.Tag()})
+	made, err := d.Merchants.Invite(
+		v.Context(),
+		merchant.InviteRequest{User: v.User.ID, Account: v.Account.ID, Email: form.Get("email"), Lang: v.Print.Tag()},
+	)
 	if err != nil {
 		p := v.Problems(err)
 		if p == nil {
@@ -100,7 +103,15 @@ func withdrawPath(base, id string) string {
 
 // peopleTable returns the users of the account.
 func peopleTable(ctx context.Context, t teamView) parts.Table {
-	out := parts.Table{ID: "people", Caption: parts.Say(ctx, "account.people"), Columns: []parts.Column{{Label: parts.Say(ctx, "account.username")}, {Label: parts.Say(ctx, "account.email")}, {Label: parts.Say(ctx, "account.since")}}}
+	out := parts.Table{
+		ID:      "people",
+		Caption: parts.Say(ctx, "account.people"),
+		Columns: []parts.Column{
+			{Label: parts.Say(ctx, "account.username")},
+			{Label: parts.Say(ctx, "account.email")},
+			{Label: parts.Say(ctx, "account.since")},
+		},
+	}
 	for _, u := range t.Users {
 		out.Rows = append(out.Rows, parts.Row{Cells: []templ.Component{personCell(u, t.Me), parts.Text(u.Email), parts.When(u.CreatedAt)}})
 	}

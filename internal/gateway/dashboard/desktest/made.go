@@ -29,8 +29,22 @@ func (w *World) Held(change func(*link.CreateRequest)) payment.Payment {
 // Tickets returns the fields of a form with a list of amounts, which the page of a new form
 // accepts.
 func Tickets() url.Values {
-	return url.Values{"name": {"Tickets"}, "kind": {"list"}, "amounts": {"5\n12,50"}, "currency": {"EUR"}, "ask-email": {"required"}, "own-0": {"T-shirt size"},
-		"own-ask-0": {"optional"}, "accent": {"#0b6e4f"}, "corners": {"soft"}, "origins": {"https://shop.example\nhttp://localhost:4000"}, "life": {"3600"}, "capture": {"automatic"}}
+	return url.Values{
+		"name":      {"Tickets"},
+		"kind":      {"list"},
+		"amounts":   {"5\n12,50"},
+		"currency":  {"EUR"},
+		"ask-email": {"required"},
+		"own-0":     {"T-shirt size"},
+		"own-ask-0": {
+			"optional",
+		},
+		"accent":  {"#0b6e4f"},
+		"corners": {"soft"},
+		"origins": {"https://shop.example\nhttp://localhost:4000"},
+		"life":    {"3600"},
+		"capture": {"automatic"},
+	}
 }
 
 // FormMade sends the page of a new form and returns the id of the form that it made.
@@ -51,10 +65,26 @@ func (w *World) FormMade(values url.Values) string {
 func (w *World) Try(path string, status notify.Status, change func(*notify.Delivery)) notify.Delivery {
 	w.T.Helper()
 	endpoint := strings.TrimPrefix(path, "/dashboard/test/webhooks/")
-	d := notify.Delivery{ID: id.New(id.Delivery), Account: w.Account, Mode: link.Test, Endpoint: endpoint, Event: id.New(id.Event), EventType: "payment.succeeded",
-		Attempt: 3, Status: status, HTTPStatus: 500, Answer: "no", Error: "http_status: the endpoint answered 500; only 2xx is success", DurationMs: 1234, At: time.Now(),
+	d := notify.Delivery{
+		ID:         id.New(id.Delivery),
+		Account:    w.Account,
+		Mode:       link.Test,
+		Endpoint:   endpoint,
+		Event:      id.New(id.Event),
+		EventType:  "payment.succeeded",
+		Attempt:    3,
+		Status:     status,
+		HTTPStatus: 500,
+		Answer:     "no",
+		Error:      "http_status: the endpoint answered 500; only 2xx is success",
+		DurationMs: 1234,
+		At:         time.Now(),
 		SealedBody: w.Seal([]byte(`{"id":"evt_1","data":{}}`)),
-		Request:    notify.Request{URL: "https://shop.example/hooks", Headers: []notify.Header{{Name: "webhook-id", Value: "evt_1"}, {Name: "webhook-signature", Value: "v1,abc v1a,def"}}}}
+		Request: notify.Request{
+			URL:     "https://shop.example/hooks",
+			Headers: []notify.Header{{Name: "webhook-id", Value: "evt_1"}, {Name: "webhook-signature", Value: "v1,abc v1a,def"}},
+		},
+	}
 	if change != nil {
 		change(&d)
 	}

@@ -119,10 +119,12 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	ring, log := keyring.NewMemory(now()), slog.New(slog.DiscardHandler)
 	public := w.Server.URL
 	w.Links = link.NewLocal(link.LocalConfig{Ring: ring, Store: store, PublicURL: public, Now: now})
-	w.Coord = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: w.Links.URL, Ring: ring, Now: now, Log: log,
+	w.Coord = coordinator.New(coordinator.Config{Payments: store, Links: store, Connectors: []issuer.Connector{sim}, LinkURL: w.Links.URL,
+		Ring: ring, Now: now, Log: log,
 		Fraud: byEmail{}, FraudBudget: time.Minute})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
-	users := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now, Connectors: known}
+	users := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public, Now: now,
+		Connectors: known}
 	if change != nil {
 		change(&users)
 	}
@@ -144,18 +146,21 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 	settings.TLS = server.TLS()
 	carrier := smtp.New(settings)
 	t.Cleanup(func() { _ = carrier.Close() })
-	w.Mails = office.New(office.Config{Outbox: store, Readers: store, DeadLetters: store, Payments: store, Links: store, Ring: ring, Carrier: carrier,
-		From: "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
+	w.Mails = office.New(office.Config{Outbox: store, Readers: store, DeadLetters: store, Payments: store, Links: store, Ring: ring,
+		Carrier: carrier,
+		From:    "Payments <pay@shop.example>", PublicURL: public, Now: now, Log: log})
 
 	w.analyst = &analyst{Analytics: w.Analytics}
 	w.Rulebook = rulebook.New(rulebook.Config{Store: store, Now: now, Log: log})
 	d, err := dashboard.New(dashboard.Config{
-		Config: frame.Config{Merchants: w.Merchants, PublicURL: public, Now: now, Log: log, Render: answer.Faces{"": api.Renderer{PublicURL: public, Now: now}.Shapes()}.Render,
+		Config: frame.Config{Merchants: w.Merchants, PublicURL: public, Now: now, Log: log,
+			Render: answer.Faces{"": api.Renderer{PublicURL: public, Now: now}.Shapes()}.Render,
 			Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
 			MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) }},
 		Links: w.Links, Forms: w.Links, FormPages: formPages(t, w.Links, public), Payments: store, Reports: w.Reports, Transactions: w.Coord,
-		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Services{Analyst: w.analyst, Rulebook: w.Rulebook, Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,
+		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Services{Analyst: w.analyst, Rulebook: w.Rulebook,
+			Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,
 		Records: dashboard.Records{Users: store, Links: store, Transactions: store, Webhooks: store, Fraud: store},
 	})
 	if err != nil {
@@ -189,7 +194,8 @@ func (w *World) follow(path string) {
 func (w *World) analyse(path string) {
 	w.T.Helper()
 	var err error
-	if w.Analytics, err = projection.OpenAnalytics(w.T.Context(), w.Store.Feed, w.Store.Pages(), path, slog.New(slog.DiscardHandler)); err != nil {
+	if w.Analytics, err = projection.OpenAnalytics(w.T.Context(), w.Store.Feed, w.Store.Pages(), path,
+		slog.New(slog.DiscardHandler)); err != nil {
 		w.T.Fatal(err)
 	}
 	w.runs(w.Analytics.Run, w.Analytics.Close)
@@ -370,7 +376,8 @@ func (w *World) Pay(l link.Link, number string, change func(*payment.Submit)) pa
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	s := payment.Submit{Link: l, Attempt: "attempt-" + l.ID + "-" + number[len(number)-4:], Amount: l.Amount, Card: card, PayerName: "Ada Payer", PayerEmail: "ada@example.com"}
+	s := payment.Submit{Link: l, Attempt: "attempt-" + l.ID + "-" + number[len(number)-4:], Amount: l.Amount, Card: card,
+		PayerName: "Ada Payer", PayerEmail: "ada@example.com"}
 	if change != nil {
 		change(&s)
 	}
@@ -483,7 +490,8 @@ func (w *World) Endpoint(form url.Values) (path, secret string) {
 // formPages returns the real pages of payers, as far as previews of forms need them.
 func formPages(t *testing.T, links *link.Local, public string) forms.PayerPages {
 	t.Helper()
-	p, err := pages.New(pages.Config{Links: links, Forms: noLinks{links}, Now: time.Now, Log: slog.New(slog.DiscardHandler), PublicURL: public})
+	p, err := pages.New(pages.Config{Links: links, Forms: noLinks{links}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		PublicURL: public})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -529,9 +537,10 @@ func (byEmail) Assess(_ context.Context, a fraud.Attempt) (fraud.Verdict, error)
 	switch name, _, _ := strings.Cut(a.Email, "@"); name {
 	case "hold":
 		v.Risk = payment.Risk{Action: payment.Hold, Why: "rule", Rule: "frl_1", Version: 3, Score: 81, Basis: "known", Model: "2026-11-01",
-			Values:  []payment.RiskValue{{Name: "card.attempted_1h", Value: "14"}, {Name: "note", Value: Hostile}},
-			Reasons: []payment.RiskReason{{Feature: "card.attempted.1h", Value: 14, Share: 0.6}, {Feature: "address.cards.1d", Value: 5, Share: 0.3}, {Feature: Hostile, Value: 1, Share: 0.1}},
-			Shadow:  []payment.ShadowHit{{Rule: Hostile, Version: 1, Action: payment.Block}}}
+			Values: []payment.RiskValue{{Name: "card.attempted_1h", Value: "14"}, {Name: "note", Value: Hostile}},
+			Reasons: []payment.RiskReason{{Feature: "card.attempted.1h", Value: 14, Share: 0.6},
+				{Feature: "address.cards.1d", Value: 5, Share: 0.3}, {Feature: Hostile, Value: 1, Share: 0.1}},
+			Shadow: []payment.ShadowHit{{Rule: Hostile, Version: 1, Action: payment.Block}}}
 	case "block":
 		v.Risk = payment.Risk{Action: payment.Block, Why: "list"}
 	}
@@ -548,7 +557,8 @@ var RuleAt = regexp.MustCompile(`frl_[A-Za-z0-9]+`)
 // MakeRule stores a rule by the form, and returns its id.
 func (w *World) MakeRule(name, action, when, state string) string {
 	w.T.Helper()
-	form := url.Values{"name": {name}, "action": {action}, "when": {when}, "state": {state}, "attempt": {w.Attempt(w.Get(FraudPath + "/rules/new"))}, "do": {"save"}}
+	form := url.Values{"name": {name}, "action": {action}, "when": {when}, "state": {state},
+		"attempt": {w.Attempt(w.Get(FraudPath + "/rules/new"))}, "do": {"save"}}
 	p := w.Post(FraudPath+"/rules", form)
 	p.Has(w.T, "The rule is saved.", name)
 	return RuleAt.FindString(p.Path)

@@ -54,8 +54,14 @@ type formEdit struct {
 func (d *Pages) newForm(v *visit) error {
 	// A link of a form lives an hour unless the merchant chooses otherwise: the payer is on
 	// the page already, so a long life would only keep abandoned links open.
-	values := url.Values{"kind": {kindFixed}, "life": {"3600"}, "capture": {link.CaptureAutomatic}, "accent": {link.DefaultAccent}, "corners": {link.CornersRound},
-		"ask-email": {askRequired}}
+	values := url.Values{
+		"kind":      {kindFixed},
+		"life":      {"3600"},
+		"capture":   {link.CaptureAutomatic},
+		"accent":    {link.DefaultAccent},
+		"corners":   {link.CornersRound},
+		"ask-email": {askRequired},
+	}
 	// The first currency that can be collected. Without any, the page says so and links to
 	// where a payment method is connected.
 	if cs := v.LinkCurrencies(v.d.Connectors); len(cs) > 0 {
@@ -86,8 +92,12 @@ func (v *visit) typed(f link.Form) (out []string) {
 func (v *visit) formValues(f link.Form) url.Values {
 	c := f.Currency
 	out := url.Values{"name": {f.Name}, "kind": {kindFixed}, "currency": {string(c)}, "description": {f.Description}, "button": {f.Button},
-		"origins": {strings.Join(f.Origins, "\n")}, "redirectUrl": {f.RedirectURL}, "life": {strconv.FormatInt(f.LifeSeconds, 10)}, "capture": {f.Capture},
-		"accent": {f.Look.Accent}, "accentDark": {f.Look.AccentDark}, "accentWas": {f.Look.Accent}, "corners": {f.Look.Corners}, "realm": {f.Realm},
+		"origins": {
+			strings.Join(f.Origins, "\n"),
+		}, "redirectUrl": {f.RedirectURL}, "life": {strconv.FormatInt(f.LifeSeconds, 10)}, "capture": {f.Capture},
+		"accent": {
+			f.Look.Accent,
+		}, "accentDark": {f.Look.AccentDark}, "accentWas": {f.Look.Accent}, "corners": {f.Look.Corners}, "realm": {f.Realm},
 		"latePolicy": {f.LatePolicy}, "paymentMethod": {f.PaymentMethod}}
 
 	switch {
@@ -134,11 +144,29 @@ func (v *visit) formValues(f link.Form) url.Values {
 // showFormEdit renders the page with these values. For a stored form it is the page of a
 // change, based on the revision that the values name, or else on the stored one.
 func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong parts.Problems) error {
-	p := formEdit{Action: v.Path("forms"), Preview: v.Path("forms", "preview"), Attempt: frame.NewAttempt(), Filled: parts.Filled{Values: values, Problems: wrong}, Save: v.Print.T("forms.create"),
-		Head: parts.Head{Title: v.Print.T("forms.new"), Back: parts.Button{Text: v.Print.T("forms.title"), Href: v.Path("forms")}}, Methods: v.AccountPath("methods"),
+	p := formEdit{
+		Action:  v.Path("forms"),
+		Preview: v.Path("forms", "preview"),
+		Attempt: frame.NewAttempt(),
+		Filled:  parts.Filled{Values: values, Problems: wrong},
+		Save:    v.Print.T("forms.create"),
+		Head: parts.Head{
+			Title: v.Print.T("forms.new"),
+			Back:  parts.Button{Text: v.Print.T("forms.title"), Href: v.Path("forms")},
+		},
+		Methods:    v.AccountPath("methods"),
 		FrameTitle: v.Print.T("links.preview"),
-		Asks:       []parts.Option{{Value: askNot, Text: v.Print.T("forms.ask.not")}, {Value: askOptional, Text: v.Print.T("forms.ask.optional")}, {Value: askRequired, Text: v.Print.T("forms.ask.required")}},
-		Corners:    []parts.Option{{Value: link.CornersRound, Text: v.Print.T("forms.corners.round")}, {Value: link.CornersSoft, Text: v.Print.T("forms.corners.soft")}, {Value: link.CornersSquare, Text: v.Print.T("forms.corners.square")}}}
+		Asks: []parts.Option{
+			{Value: askNot, Text: v.Print.T("forms.ask.not")},
+			{Value: askOptional, Text: v.Print.T("forms.ask.optional")},
+			{Value: askRequired, Text: v.Print.T("forms.ask.required")},
+		},
+		Corners: []parts.Option{
+			{Value: link.CornersRound, Text: v.Print.T("forms.corners.round")},
+			{Value: link.CornersSoft, Text: v.Print.T("forms.corners.soft")},
+			{Value: link.CornersSquare, Text: v.Print.T("forms.corners.square")},
+		},
+	}
 
 	if f.ID != "" {
 		p.Action, p.Save = v.Path("forms", f.ID, "edit"), v.Print.T("forms.save")
@@ -179,10 +207,26 @@ func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong p
 // cannot be read; the service checks everything else.
 func (v *visit) formRequest(values url.Values) (r link.FormRequest, wrong parts.Problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
-	r = link.FormRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Name: get("name"), Currency: get("currency"),
-		Description: get("description"), Button: get("button"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy"),
-		Realm: get("realm"), PaymentMethod: get("paymentMethod"), Disabled: get("disabled") != "", Origins: strings.Fields(values.Get("origins")),
-		Look: link.Look{Accent: get("accent"), Corners: get("corners")}}
+	r = link.FormRequest{
+		Account:  v.Account.ID,
+		Mode:     v.Mode,
+		Payee:    v.Account.Name,
+		Methods:  v.Methods(v.d.Connectors),
+		Name:     get("name"),
+		Currency: get("currency"),
+		Description: get(
+			"description",
+		),
+		Button:        get("button"),
+		RedirectURL:   get("redirectUrl"),
+		Capture:       get("capture"),
+		LatePolicy:    get("latePolicy"),
+		Realm:         get("realm"),
+		PaymentMethod: get("paymentMethod"),
+		Disabled:      get("disabled") != "",
+		Origins:       strings.Fields(values.Get("origins")),
+		Look:          link.Look{Accent: get("accent"), Corners: get("corners")},
+	}
 	// The page has one color. A form may have two, if the API set them.
 	if get("accentWas") == get("accent") { // a separate color for the dark theme stays until the accent is changed
 		r.Look.AccentDark = get("accentDark")

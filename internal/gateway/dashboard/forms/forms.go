@@ -121,7 +121,10 @@ func (d *Pages) listForms(v *visit) error {
 	create := parts.Button{Text: v.Print.T("forms.new"), Href: v.Path("forms", "new"), Kind: "primary", Icon: "plus"}
 	p := formsView{Label: v.Print.T("forms.title"),
 		Head: parts.Head{Title: v.Print.T("forms.title"), Lead: v.Print.T("forms.lead"), Actions: []parts.Button{create}},
-		Tabs: []parts.Tab{{Text: v.Print.T("forms.current"), Href: v.formsPath(false, ""), Current: !f.Archived}, {Text: v.Print.T("forms.archived"), Href: v.formsPath(true, ""), Current: f.Archived}}}
+		Tabs: []parts.Tab{
+			{Text: v.Print.T("forms.current"), Href: v.formsPath(false, ""), Current: !f.Archived},
+			{Text: v.Print.T("forms.archived"), Href: v.formsPath(true, ""), Current: f.Archived},
+		}}
 	p.Table = parts.Table{ID: "form-table", Caption: v.Print.T("forms.title"), CaptionHidden: true, CSV: v.Path("forms.csv"),
 		Columns: []parts.Column{{Label: v.Print.T("forms.form")}, {Label: v.Print.T("links.amount")}, {Label: v.Print.T("links.statusHead")},
 			{Label: v.Print.T("forms.sites")}, {Label: v.Print.T("forms.changed"), Number: true}},
@@ -140,7 +143,9 @@ func (d *Pages) listForms(v *visit) error {
 
 	for _, form := range items {
 		p.Table.Rows = append(p.Table.Rows, parts.Row{ID: form.ID, Href: v.Path("forms", form.ID), Cells: []templ.Component{
-			parts.Text(form.Name), parts.Text(v.formAmount(form)), parts.BadgePart(v.formBadge(form)), parts.Text(v.formSites(form)), parts.When(form.UpdatedAt)}})
+			parts.Text(
+				form.Name,
+			), parts.Text(v.formAmount(form)), parts.BadgePart(v.formBadge(form)), parts.Text(v.formSites(form)), parts.When(form.UpdatedAt)}})
 	}
 
 	return v.Render(http.StatusOK, p.Head.Title, formsPage(p))
@@ -159,7 +164,19 @@ func (v *visit) formSites(f link.Form) string {
 }
 
 // formColumns are the columns of the file of forms.
-var formColumns = []string{"id", "createdAt", "updatedAt", "name", "status", "currency", "amounts", "minAmount", "maxAmount", "origins", "url"}
+var formColumns = []string{
+	"id",
+	"createdAt",
+	"updatedAt",
+	"name",
+	"status",
+	"currency",
+	"amounts",
+	"minAmount",
+	"maxAmount",
+	"origins",
+	"url",
+}
 
 // exportForms streams all forms as CSV, those in use before the archived ones, a page at a
 // time.
@@ -256,13 +273,25 @@ func (d *Pages) showForm(v *visit) error {
 	if words == "" {
 		words = v.Print.T("links.pay", "Payee", f.Payee)
 	}
-	p := shownForm{Badge: v.formBadge(f), Active: f.Active(), Snippet: d.snippet(f, words, ""), Button: d.snippet(f, words, ` mode="button"`), URL: d.formURL(f),
-		Preview: v.Path("forms", f.ID, "preview"), Origins: f.Origins, Facts: v.formFacts(f), FrameTitle: v.Print.T("links.preview"),
-		Head: parts.Head{Title: f.Name, Back: parts.Button{Text: v.Print.T("forms.title"), Href: v.Path("forms")}},
-		Edit: parts.Button{Text: v.Print.T("forms.edit"), Href: v.Path("forms", f.ID, "edit"), Icon: "form"}}
+	p := shownForm{
+		Badge:      v.formBadge(f),
+		Active:     f.Active(),
+		Snippet:    d.snippet(f, words, ""),
+		Button:     d.snippet(f, words, ` mode="button"`),
+		URL:        d.formURL(f),
+		Preview:    v.Path("forms", f.ID, "preview"),
+		Origins:    f.Origins,
+		Facts:      v.formFacts(f),
+		FrameTitle: v.Print.T("links.preview"),
+		Head:       parts.Head{Title: f.Name, Back: parts.Button{Text: v.Print.T("forms.title"), Href: v.Path("forms")}},
+		Edit:       parts.Button{Text: v.Print.T("forms.edit"), Href: v.Path("forms", f.ID, "edit"), Icon: "form"},
+	}
 	// An archived form can only be read.
 	if f.ArchivedAt.IsZero() {
-		p.Head.Actions = []parts.Button{p.Edit, {Text: v.Print.T("forms.archive"), Href: v.Path("forms", f.ID, "archive"), Kind: "danger", Icon: "cross"}}
+		p.Head.Actions = []parts.Button{
+			p.Edit,
+			{Text: v.Print.T("forms.archive"), Href: v.Path("forms", f.ID, "archive"), Kind: "danger", Icon: "cross"},
+		}
 	}
 	v.Frames = true
 	return v.Render(http.StatusOK, p.Head.Title, formShown(p))
@@ -348,7 +377,11 @@ func (d *Pages) askArchiveForm(v *visit) error {
 	// it.
 	a := parts.Asking{Action: v.Path("forms", f.ID, "archive"), Attempt: frame.NewAttempt(), Lead: v.Print.T("forms.archiveLead"),
 		Head: parts.Head{Title: v.Print.T("forms.archiveTitle"), Back: parts.Button{Text: f.Name, Href: v.Path("forms", f.ID)}},
-		OK:   parts.Button{Text: v.Print.T("forms.archiveOK"), Kind: "danger", Icon: "cross"}, Back: parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("forms", f.ID)}}
+		OK: parts.Button{
+			Text: v.Print.T("forms.archiveOK"),
+			Kind: "danger",
+			Icon: "cross",
+		}, Back: parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("forms", f.ID)}}
 	return v.Render(http.StatusOK, a.Head.Title, parts.AskingPage(a))
 }
 

@@ -24,8 +24,10 @@ func TestFormIsMadeOnceAndShown(t *testing.T) {
 		}
 	}
 	f, err := w.Links.GetForm(t.Context(), w.Account, link.Test, id)
-	if err != nil || f.Amounts[1] != 1250 || len(f.Fields) != 2 || f.Fields[1] != (link.Field{Name: "tshirt_size", Label: "T-shirt size"}) && f.Fields[1].Name != "t_shirt_size" ||
-		f.Look.Accent != "#0b6e4f" || f.Look.Corners != "soft" || len(f.Origins) != 2 {
+	if err != nil || f.Amounts[1] != 1250 || len(f.Fields) != 2 ||
+		f.Fields[1] != (link.Field{Name: "tshirt_size", Label: "T-shirt size"}) && f.Fields[1].Name != "t_shirt_size" ||
+		f.Look.Accent != "#0b6e4f" || f.Look.Corners != "soft" ||
+		len(f.Origins) != 2 {
 		t.Errorf("made %+v, %v", f, err)
 	}
 	shown := w.Get("/dashboard/test/forms/" + id)
@@ -57,7 +59,8 @@ func TestFormIsChangedAndArchived(t *testing.T) {
 	values.Set("minAmount", "5")
 	values.Set("maxAmount", "500")
 	values.Set("revision", "1")
-	if p := w.Post("/dashboard/test/forms/"+id+"/edit", values); p.Path != "/dashboard/test/forms/"+id || !strings.Contains(p.Body, "The form is saved") {
+	if p := w.Post("/dashboard/test/forms/"+id+"/edit", values); p.Path != "/dashboard/test/forms/"+id ||
+		!strings.Contains(p.Body, "The form is saved") {
 		t.Errorf("saved: %s (%d)", p.Path, p.Status)
 	}
 	stale := w.Post("/dashboard/test/forms/"+id+"/edit", values)
@@ -113,7 +116,8 @@ func TestFormsAgainstHostileInput(t *testing.T) {
 		values.Set(name, bad)
 	}
 	id := w.FormMade(values)
-	for _, path := range []string{"", "/" + id, "/" + id + "/edit", "/" + id + "/preview", "/" + id + "/archive", "/preview?" + values.Encode()} {
+	for _, path := range []string{"", "/" + id, "/" + id + "/edit", "/" + id + "/preview", "/" + id + "/archive",
+		"/preview?" + values.Encode()} {
 		p := w.Get("/dashboard/test/forms" + path)
 		p.Lacks(t, "<script>alert")
 	}

@@ -14,10 +14,39 @@ import (
 
 // Zones to choose from: some for each part of the world in which our languages are
 // spoken. An account may have any other zone.
-var Zones = []string{"UTC", "Europe/London", "Europe/Lisbon", "Europe/Berlin", "Europe/Paris", "Europe/Madrid", "Europe/Athens", "Africa/Cairo", "Africa/Johannesburg",
-	"Africa/Lagos", "Asia/Riyadh", "Asia/Dubai", "Asia/Karachi", "Asia/Kolkata", "Asia/Kathmandu", "Asia/Dhaka", "Asia/Bangkok", "Asia/Singapore", "Asia/Tokyo",
-	"Australia/Perth", "Australia/Adelaide", "Australia/Sydney", "Pacific/Auckland", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles",
-	"America/Mexico_City", "America/Bogota", "America/Sao_Paulo", "America/Argentina/Buenos_Aires"}
+var Zones = []string{
+	"UTC",
+	"Europe/London",
+	"Europe/Lisbon",
+	"Europe/Berlin",
+	"Europe/Paris",
+	"Europe/Madrid",
+	"Europe/Athens",
+	"Africa/Cairo",
+	"Africa/Johannesburg",
+	"Africa/Lagos",
+	"Asia/Riyadh",
+	"Asia/Dubai",
+	"Asia/Karachi",
+	"Asia/Kolkata",
+	"Asia/Kathmandu",
+	"Asia/Dhaka",
+	"Asia/Bangkok",
+	"Asia/Singapore",
+	"Asia/Tokyo",
+	"Australia/Perth",
+	"Australia/Adelaide",
+	"Australia/Sydney",
+	"Pacific/Auckland",
+	"America/New_York",
+	"America/Chicago",
+	"America/Denver",
+	"America/Los_Angeles",
+	"America/Mexico_City",
+	"America/Bogota",
+	"America/Sao_Paulo",
+	"America/Argentina/Buenos_Aires",
+}
 
 // Dates is a period as a form and a URL express it: first and last day, both included, in
 // a zone. A preset only fills in the days; it is not a separate filter.
@@ -181,7 +210,13 @@ type DatesView struct {
 // rest are the page's other filters, which its links keep.
 func (v *Visit) DatesView(a Dates, path string, rest url.Values, p parts.Problems, offered ...preset) DatesView {
 	view := DatesView{From: v.dayField("from", "payments.from", a.From, p), To: v.dayField("to", "payments.to", a.To, p),
-		Zone: parts.Field{ID: "zone", Label: v.Print.T("overview.zone"), Value: a.Location.String(), Error: p.Of("zone"), Options: v.zoneOptions(a.Location.String())}}
+		Zone: parts.Field{
+			ID:      "zone",
+			Label:   v.Print.T("overview.zone"),
+			Value:   a.Location.String(),
+			Error:   p.Of("zone"),
+			Options: v.zoneOptions(a.Location.String()),
+		}}
 	at := func(change func(url.Values)) string {
 		q := maps.Clone(rest)
 		if q == nil {
@@ -195,7 +230,10 @@ func (v *Visit) DatesView(a Dates, path string, rest url.Values, p parts.Problem
 	}
 
 	for _, o := range offered {
-		view.Presets = append(view.Presets, parts.Tab{Text: v.Print.T(o.Label), Href: at(func(q url.Values) { q.Set("span", o.Key) }), Current: a.Preset == o.Key})
+		view.Presets = append(
+			view.Presets,
+			parts.Tab{Text: v.Print.T(o.Label), Href: at(func(q url.Values) { q.Set("span", o.Key) }), Current: a.Preset == o.Key},
+		)
 	}
 	own := a.Set() && !slices.ContainsFunc(offered, func(o preset) bool { return o.Key == a.Preset })
 	view.Presets = append(view.Presets, parts.Tab{Text: v.Print.T("overview.span.dates"), Href: "#from", Current: own})

@@ -25,7 +25,8 @@ func TestOneDayOneAnswer(t *testing.T) {
 		today := calendar.DayOf(p.CreatedAt, place)
 		for day, here := range map[calendar.Day]bool{today.Add(-1): false, today: true, today.Add(1): false} {
 			q := "?from=" + day.String() + "&to=" + day.String() + "&zone=" + zone
-			for _, path := range []string{"/dashboard/test/payments" + q, "/dashboard/test/payments" + q + "&currency=EUR", "/dashboard/test/payments.csv" + q} {
+			for _, path := range []string{"/dashboard/test/payments" + q, "/dashboard/test/payments" + q + "&currency=EUR",
+				"/dashboard/test/payments.csv" + q} {
 				if got := strings.Contains(w.Get(path).Body, p.ID); got != here {
 					t.Errorf("%s shows the payment: %v", path, got)
 				}
@@ -54,8 +55,14 @@ func TestOneDayOneAnswer(t *testing.T) {
 // TestTheBrowsersZoneIsTakenOnce: where none was chosen; what is no zone is ignored.
 func TestTheBrowsersZoneIsTakenOnce(t *testing.T) {
 	w := desktest.New(t)
-	for _, c := range []struct{ browser, want string }{{"Mars/Phobos", ""}, {"", ""}, {"Asia/Tokyo", "Asia/Tokyo"}, {"Europe/Paris", "Asia/Tokyo"}} {
-		in := w.Do(w.Stranger(), http.MethodPost, "/dashboard/sign-in", url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "timeZone": {c.browser}})
+	for _, c := range []struct{ browser, want string }{{"Mars/Phobos", ""}, {"", ""}, {"Asia/Tokyo", "Asia/Tokyo"},
+		{"Europe/Paris", "Asia/Tokyo"}} {
+		in := w.Do(
+			w.Stranger(),
+			http.MethodPost,
+			"/dashboard/sign-in",
+			url.Values{"login": {desktest.Username}, "password": {desktest.Password}, "timeZone": {c.browser}},
+		)
 		a, err := w.Merchants.GetAccount(t.Context(), w.Account)
 		if err != nil || a.TimeZone != c.want || in.Status != http.StatusOK {
 			t.Errorf("after a browser in %q the account is in %q, %v; %d", c.browser, a.TimeZone, err, in.Status)
@@ -68,9 +75,18 @@ func TestWhatIsNotUnderstoodIsSaid(t *testing.T) {
 	w := desktest.New(t)
 	p := w.Pay(w.Link(nil), desktest.Good, nil)
 	hook, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
-	dates := map[string]string{"from=2027-02-29": "“2027-02-29” is not a date", "from=30.11.2026": "“30.11.2026” is not a date", "to=x": "“x” is not a date",
-		"from=2026-11-30&to=2026-11-29": "The last day is before the first", "zone=Mars/Phobos": "“Mars/Phobos” is not a time zone", "zone=Local": "is not a time zone",
-		"span=fortnight": "“fortnight” is not one of the choices", "span=7&from=2026-11-30": "not both", "form=2026-11-30": "no filter called “form”", "zone=UTC&zone=UTC": "more than once"}
+	dates := map[string]string{
+		"from=2027-02-29":               "“2027-02-29” is not a date",
+		"from=30.11.2026":               "“30.11.2026” is not a date",
+		"to=x":                          "“x” is not a date",
+		"from=2026-11-30&to=2026-11-29": "The last day is before the first",
+		"zone=Mars/Phobos":              "“Mars/Phobos” is not a time zone",
+		"zone=Local":                    "is not a time zone",
+		"span=fortnight":                "“fortnight” is not one of the choices",
+		"span=7&from=2026-11-30":        "not both",
+		"form=2026-11-30":               "no filter called “form”",
+		"zone=UTC&zone=UTC":             "more than once",
+	}
 	more := func(all ...string) map[string]string {
 		out := map[string]string{}
 		for query, words := range dates {
@@ -83,7 +99,8 @@ func TestWhatIsNotUnderstoodIsSaid(t *testing.T) {
 	}
 	unknown := map[string]string{"x=1": "no filter called “x”"}
 	for path, wrong := range map[string]map[string]string{
-		"/dashboard/test/payments":          more("status=paid", "“paid” is not one of", "currency=XXX", "“XXX” is not a currency", "before=1.pay_x", "does not exist"),
+		"/dashboard/test/payments": more("status=paid", "“paid” is not one of", "currency=XXX", "“XXX” is not a currency",
+			"before=1.pay_x", "does not exist"),
 		"/dashboard/test/payments.csv":      more("status=paid", "“paid” is not one of", "currency=XXX", "“XXX” is not a currency"),
 		"/dashboard/test/overview":          more("currency=XXX", "“XXX” is not a currency"),
 		"/dashboard/test/overview/volume":   more("currency=XXX", "“XXX” is not a currency"),
@@ -118,5 +135,10 @@ func TestWhatIsNotUnderstoodIsSaid(t *testing.T) {
 	}
 	w.Reported()
 	day := time.Now().UTC().Format(time.DateOnly)
-	w.Get("/dashboard/test/payments?from="+day+"&to="+day+"&zone=UTC&lang=en&currency=eur&status=succeeded").Has(t, "payments.csv?currency=EUR")
+	w.Get(
+		"/dashboard/test/payments?from="+day+"&to="+day+"&zone=UTC&lang=en&currency=eur&status=succeeded",
+	).Has(
+		t,
+		"payments.csv?currency=EUR",
+	)
 }

@@ -111,7 +111,13 @@ func (v *Visit) Problems(err error) parts.Problems {
 		return parts.Problems{{Field: f.Param, Text: words}}
 	}
 	switch f.Kind {
-	case fault.KindInvalid, fault.KindConflict, fault.KindDeclined, fault.KindMismatch, fault.KindUnauthenticated, fault.KindRateLimited, fault.KindTooLarge:
+	case fault.KindInvalid,
+		fault.KindConflict,
+		fault.KindDeclined,
+		fault.KindMismatch,
+		fault.KindUnauthenticated,
+		fault.KindRateLimited,
+		fault.KindTooLarge:
 		return parts.Problems{{Field: f.Param, Text: v.Explain(f.Code, f.Detail)}}
 	default:
 		return nil

@@ -68,7 +68,16 @@ type langItem struct {
 // frame returns what the layout shows around a page with this title. It takes the notice of
 // the last change out of its cookie, so it is called once for each response.
 func (v *Visit) frame(title string) frame {
-	f := frame{Title: title, Zone: parts.ZoneOf(v.Context()).String(), Lang: v.Print.Locale(), Dir: v.Print.Dir(), Base: v.d.Base, Said: v.takeNotice(), Narrow: v.Token == "", Home: v.d.Base + "/dashboard"}
+	f := frame{
+		Title:  title,
+		Zone:   parts.ZoneOf(v.Context()).String(),
+		Lang:   v.Print.Locale(),
+		Dir:    v.Print.Dir(),
+		Base:   v.d.Base,
+		Said:   v.takeNotice(),
+		Narrow: v.Token == "",
+		Home:   v.d.Base + "/dashboard",
+	}
 	for _, l := range i18n.Languages() {
 		f.Languages = append(f.Languages, langItem{Tag: l.Tag, Name: l.Name, Href: v.inLanguage(l.Tag), Current: l.Tag == v.Print.Tag()})
 	}
@@ -148,7 +157,10 @@ type failure struct {
 // failure returns the page of an error. Internal and unavailable errors show the id of the
 // request, by which an operator finds them in the log.
 func (v *Visit) failure(p problem.Problem, k fault.Kind) failure {
-	o := failure{Lead: v.Explain(p.Code, p.Detail), Home: parts.Button{Text: v.Print.T("common.home"), Href: v.d.Base + "/dashboard", Kind: "primary"}}
+	o := failure{
+		Lead: v.Explain(p.Code, p.Detail),
+		Home: parts.Button{Text: v.Print.T("common.home"), Href: v.d.Base + "/dashboard", Kind: "primary"},
+	}
 	switch k {
 	case fault.KindNotFound:
 		o.Headline, o.Lead = v.Print.T("common.notFound"), v.Print.T("common.notFoundLead")

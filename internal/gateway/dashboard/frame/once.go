@@ -45,7 +45,12 @@ func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempoten
 	if errors.Is(err, idempotency.ErrRaced) {
 		replayed, err = v.recorded(records, record)
 		if replayed == nil && err == nil {
-			err = fault.Unavailable("idempotency_key_raced", 0, idempotency.ErrRaced, "Another request with this Idempotency-Key was processed first. Retry to get its response.")
+			err = fault.Unavailable(
+				"idempotency_key_raced",
+				0,
+				idempotency.ErrRaced,
+				"Another request with this Idempotency-Key was processed first. Retry to get its response.",
+			)
 		}
 	}
 
@@ -59,7 +64,11 @@ func (v *Visit) recorded(records idempotency.Store, want idempotency.Record) ([]
 		return nil, err
 	}
 	if !hmac.Equal(got.Fingerprint, want.Fingerprint) {
-		return nil, fault.New(fault.KindMismatch, "form_resent", "This form was already submitted with different content. Reload the page to submit it again.")
+		return nil, fault.New(
+			fault.KindMismatch,
+			"form_resent",
+			"This form was already submitted with different content. Reload the page to submit it again.",
+		)
 	}
 	return v.d.config.Unseal(got.Answer, want.Associated())
 }

@@ -135,7 +135,11 @@ func (v *Visit) Unread() parts.Problems {
 // Refuse answers 400 with what is wrong with the address, and a link to the page without
 // its query.
 func (v *Visit) Refuse(p parts.Problems, whole string) error {
-	page := refusedView{Head: parts.Head{Title: v.Print.T("common.query.refused")}, Problems: p, Whole: parts.Button{Text: v.Print.T("payments.clear"), Href: whole}}
+	page := refusedView{
+		Head:     parts.Head{Title: v.Print.T("common.query.refused")},
+		Problems: p,
+		Whole:    parts.Button{Text: v.Print.T("payments.clear"), Href: whole},
+	}
 	return v.Render(http.StatusBadRequest, page.Head.Title, refusedPage(page))
 }
 

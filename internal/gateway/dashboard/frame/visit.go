@@ -77,7 +77,15 @@ func (d *Frame) SessionCookie() string {
 // https; plain http is for local use. A life of 0 removes the cookie.
 func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 	//nolint:gosec // G124: Secure wherever there is https to be reached by
-	c := &http.Cookie{Name: name, Value: value, Path: d.Base + "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second)}
+	c := &http.Cookie{
+		Name:     name,
+		Value:    value,
+		Path:     d.Base + "/",
+		HttpOnly: true,
+		Secure:   d.secure,
+		SameSite: http.SameSiteLaxMode,
+		MaxAge:   int(life / time.Second),
+	}
 	if life <= 0 {
 		c.MaxAge = -1
 	}
@@ -93,7 +101,9 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
 		v.headers()
 		if err := d.cross.Check(r); err != nil {
-			v.fail(fault.New(fault.KindForbidden, "cross_site_post", "This form was submitted from another site. Open the dashboard and submit it there."))
+			v.fail(
+				fault.New(fault.KindForbidden, "cross_site_post", "This form was submitted from another site. Open the dashboard and submit it there."),
+			)
 			return
 		}
 
@@ -277,7 +287,18 @@ func (v *Visit) Render(status int, title string, body templ.Component) error {
 func (v *Visit) fail(err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
-		v.d.Log.ErrorContext(v.Context(), "page failed", "error", err, "requestId", problem.RequestID(v.Context()), "method", v.Method, "route", v.Pattern)
+		v.d.Log.ErrorContext(
+			v.Context(),
+			"page failed",
+			"error",
+			err,
+			"requestId",
+			problem.RequestID(v.Context()),
+			"method",
+			v.Method,
+			"route",
+			v.Pattern,
+		)
 	default: // the caller's mistake
 	}
 
@@ -410,7 +431,8 @@ func inert(cell string) string {
 func (d *Frame) Own(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
-		(strings.HasPrefix(u.Path, d.Base+"/dashboard/") || u.Path == d.Base+"/dashboard") && !strings.Contains(u.Path, "//") && !strings.Contains(u.Path, "..")
+		(strings.HasPrefix(u.Path, d.Base+"/dashboard/") || u.Path == d.Base+"/dashboard") && !strings.Contains(u.Path, "//") &&
+		!strings.Contains(u.Path, "..")
 }
 
 // Ask answers with a page that asks before something is done, under a new attempt id.

@@ -87,8 +87,11 @@ func (d *Pages) listKeys(v *visit) error {
 			break
 		}
 		last = k.ID
-		t.Rows = append(t.Rows, parts.Row{ID: k.ID, Cells: []templ.Component{keyName(k, v.scopesText(k)), parts.BadgePart(v.keyBadge(k)), lastUse(k),
-			keyActions(v.keyButtons(k))}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{ID: k.ID, Cells: []templ.Component{keyName(k, v.scopesText(k)), parts.BadgePart(v.keyBadge(k)), lastUse(k),
+				keyActions(v.keyButtons(k))}},
+		)
 	}
 
 	if before != "" {
@@ -169,7 +172,12 @@ func (v *visit) keyForm(status int, f keyForm) error {
 	p := v.Print
 	f.Head = parts.Head{Title: p.T("keys.new"), Back: parts.Button{Text: p.T("keys.back"), Href: v.Path("keys")}}
 	f.Action, f.Back = v.Path("keys"), v.Path("keys")
-	f.Lives = []parts.Option{{Value: "", Text: p.T("keys.never")}, {Value: "30", Text: p.N("keys.days", 30)}, {Value: "90", Text: p.N("keys.days", 90)}, {Value: "365", Text: p.N("keys.days", 365)}}
+	f.Lives = []parts.Option{
+		{Value: "", Text: p.T("keys.never")},
+		{Value: "30", Text: p.N("keys.days", 30)},
+		{Value: "90", Text: p.N("keys.days", 90)},
+		{Value: "365", Text: p.N("keys.days", 365)},
+	}
 	return v.Render(status, f.Head.Title, keyFormPage(f))
 }
 
@@ -216,8 +224,14 @@ func (v *visit) keySecret(made merchant.NewKey, replayed []byte, note string) er
 		}
 		made.Key.ID, made.Key.Name, made.Secret = again.ID, again.Name, again.Secret
 	}
-	s := parts.SecretView{Head: parts.Head{Title: p.T("keys.secretTitle"), Lead: made.Key.Name}, Label: p.T("keys.secret"), Secret: made.Secret, Lead: p.T("keys.secretLead"),
-		Note: note, Next: parts.Button{Text: p.T("keys.toKeys"), Href: v.Path("keys"), Kind: "primary"}}
+	s := parts.SecretView{
+		Head:   parts.Head{Title: p.T("keys.secretTitle"), Lead: made.Key.Name},
+		Label:  p.T("keys.secret"),
+		Secret: made.Secret,
+		Lead:   p.T("keys.secretLead"),
+		Note:   note,
+		Next:   parts.Button{Text: p.T("keys.toKeys"), Href: v.Path("keys"), Kind: "primary"},
+	}
 	return v.Render(http.StatusOK, s.Head.Title, parts.SecretPage(s))
 }
 
@@ -244,10 +258,30 @@ func (d *Pages) askRotateKey(v *visit) error {
 	p := v.Print
 	// In seconds, as the service takes it.
 	const hour, day = 3600, 86400
-	return v.Ask(parts.Question{Head: parts.Head{Title: p.T("keys.rotateTitle"), Back: parts.Button{Text: p.T("keys.back"), Href: v.Path("keys")}}, Lead: p.T("keys.rotateLead"), Detail: k.Name,
-		Action: v.Path("keys", k.ID, "rotate"), OK: parts.Button{Text: p.T("keys.rotate"), Kind: "primary"}, Back: parts.Button{Text: p.T("keys.cancel"), Href: v.Path("keys")},
-		Field: &parts.Field{ID: "grace", Label: p.T("keys.grace"), Value: strconv.Itoa(day), Options: []parts.Option{{Value: "0", Text: p.T("keys.graceNone")},
-			{Value: strconv.Itoa(hour), Text: p.N("keys.hours", 1)}, {Value: strconv.Itoa(day), Text: p.N("keys.hours", 24)}, {Value: strconv.Itoa(7 * day), Text: p.N("keys.days", 7)}}}})
+	return v.Ask(
+		parts.Question{
+			Head:   parts.Head{Title: p.T("keys.rotateTitle"), Back: parts.Button{Text: p.T("keys.back"), Href: v.Path("keys")}},
+			Lead:   p.T("keys.rotateLead"),
+			Detail: k.Name,
+			Action: v.Path(
+				"keys",
+				k.ID,
+				"rotate",
+			),
+			OK:   parts.Button{Text: p.T("keys.rotate"), Kind: "primary"},
+			Back: parts.Button{Text: p.T("keys.cancel"), Href: v.Path("keys")},
+			Field: &parts.Field{
+				ID:    "grace",
+				Label: p.T("keys.grace"),
+				Value: strconv.Itoa(day),
+				Options: []parts.Option{{Value: "0", Text: p.T("keys.graceNone")},
+					{
+						Value: strconv.Itoa(hour),
+						Text:  p.N("keys.hours", 1),
+					}, {Value: strconv.Itoa(day), Text: p.N("keys.hours", 24)}, {Value: strconv.Itoa(7 * day), Text: p.N("keys.days", 7)}},
+			},
+		},
+	)
 }
 
 // rotateKey gives a key a new secret and shows it. A form that is sent again shows the same
@@ -291,8 +325,20 @@ func (d *Pages) askRevokeKey(v *visit) error {
 		return err
 	}
 	p := v.Print
-	return v.Ask(parts.Question{Head: parts.Head{Title: p.T("keys.revokeTitle"), Back: parts.Button{Text: p.T("keys.back"), Href: v.Path("keys")}}, Lead: p.T("keys.revokeLead"), Detail: k.Name,
-		Action: v.Path("keys", k.ID, "revoke"), OK: parts.Button{Text: p.T("keys.revoke"), Kind: "danger"}, Back: parts.Button{Text: p.T("keys.cancel"), Href: v.Path("keys")}})
+	return v.Ask(
+		parts.Question{
+			Head:   parts.Head{Title: p.T("keys.revokeTitle"), Back: parts.Button{Text: p.T("keys.back"), Href: v.Path("keys")}},
+			Lead:   p.T("keys.revokeLead"),
+			Detail: k.Name,
+			Action: v.Path(
+				"keys",
+				k.ID,
+				"revoke",
+			),
+			OK:   parts.Button{Text: p.T("keys.revoke"), Kind: "danger"},
+			Back: parts.Button{Text: p.T("keys.cancel"), Href: v.Path("keys")},
+		},
+	)
 }
 
 // revokeKey revokes a key at once. Revoking again changes nothing, so the form needs no
@@ -313,17 +359,33 @@ func (d *Pages) exportKeys(v *visit) error {
 	if wrong := v.Reads().Only(); wrong != nil {
 		return v.Refuse(wrong, v.Path("keys"))
 	}
-	return v.CSV("keys-"+v.Mode, []string{"id", "name", "mode", "scopes", "createdAt", "lastUsedAt", "expiresAt", "revokedAt"}, func(yield func([]string, error) bool) {
-		for k, err := range v.keysOf("") {
-			if err != nil {
-				yield(nil, err)
-				return
+	return v.CSV(
+		"keys-"+v.Mode,
+		[]string{"id", "name", "mode", "scopes", "createdAt", "lastUsedAt", "expiresAt", "revokedAt"},
+		func(yield func([]string, error) bool) {
+			for k, err := range v.keysOf("") {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if !yield(
+					[]string{
+						k.ID,
+						k.Name,
+						k.Mode,
+						strings.Join(k.Scopes, " "),
+						stampOrNone(k.CreatedAt),
+						stampOrNone(k.LastUsedAt),
+						stampOrNone(k.ExpiresAt),
+						stampOrNone(k.RevokedAt),
+					},
+					nil,
+				) {
+					return
+				}
 			}
-			if !yield([]string{k.ID, k.Name, k.Mode, strings.Join(k.Scopes, " "), stampOrNone(k.CreatedAt), stampOrNone(k.LastUsedAt), stampOrNone(k.ExpiresAt), stampOrNone(k.RevokedAt)}, nil) {
-				return
-			}
-		}
-	})
+		},
+	)
 }
 
 // stampOrNone returns a time for a file, or "" for zero.

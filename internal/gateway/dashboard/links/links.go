@@ -132,13 +132,25 @@ func (d *Pages) listLinks(v *visit) error {
 	}
 
 	create := parts.Button{Text: v.Print.T("links.new"), Href: v.Path("links", "new"), Kind: "primary", Icon: "plus"}
-	p := linksView{Problems: wrong, Action: v.Path("links"), Clear: v.Path("links"), Status: f.Status, Reference: f.Reference, Statuses: v.linkStatuses(),
-		Head: parts.Head{Title: v.Print.T("links.title"), Lead: v.Print.T("links.lead"), Actions: []parts.Button{create}}}
+	p := linksView{
+		Problems:  wrong,
+		Action:    v.Path("links"),
+		Clear:     v.Path("links"),
+		Status:    f.Status,
+		Reference: f.Reference,
+		Statuses:  v.linkStatuses(),
+		Head:      parts.Head{Title: v.Print.T("links.title"), Lead: v.Print.T("links.lead"), Actions: []parts.Button{create}},
+	}
 	p.Table = v.linkTable(items, f)
 	// An account without any link is shown how to make one. With a filter, the table says
 	// that nothing matches instead.
 	if f.Status == "" && f.Reference == "" && f.Before == "" {
-		p.Table.Empty = parts.Empty{Icon: "link", Headline: v.Print.T("links.none"), Lead: v.Print.T("links.noneLead"), Actions: []parts.Button{create}}
+		p.Table.Empty = parts.Empty{
+			Icon:     "link",
+			Headline: v.Print.T("links.none"),
+			Lead:     v.Print.T("links.noneLead"),
+			Actions:  []parts.Button{create},
+		}
 	}
 	// No rows were read, which must not look as if there were none.
 	if len(wrong) > 0 {
@@ -160,8 +172,13 @@ func (v *visit) linkStatuses() []parts.Option {
 // that there is a next one.
 func (v *visit) linkTable(items []link.Link, f link.Filter) parts.Table {
 	t := parts.Table{ID: "link-table", Caption: v.Print.T("links.title"), CaptionHidden: true, CSV: v.Path("links.csv") + linkQuery(f, ""),
-		Columns: []parts.Column{{Label: v.Print.T("links.what")}, {Label: v.Print.T("links.amount"), Number: true}, {Label: v.Print.T("links.statusHead")},
-			{Label: v.Print.T("links.paidTimes"), Number: true}, {Label: v.Print.T("links.ends"), Number: true}},
+		Columns: []parts.Column{
+			{Label: v.Print.T("links.what")},
+			{Label: v.Print.T("links.amount"), Number: true},
+			{Label: v.Print.T("links.statusHead")},
+			{Label: v.Print.T("links.paidTimes"), Number: true},
+			{Label: v.Print.T("links.ends"), Number: true},
+		},
 		Empty: parts.Empty{Icon: "search", Headline: v.Print.T("links.noHit"), Lead: v.Print.T("links.noHitLead"), Actions: []parts.Button{
 			{Text: v.Print.T("links.clear"), Href: v.Path("links")}}}}
 	// The list is read in one direction only: there is a way to the newest and to the next
@@ -175,7 +192,13 @@ func (v *visit) linkTable(items []link.Link, f link.Filter) parts.Table {
 	}
 	for _, l := range items {
 		t.Rows = append(t.Rows, parts.Row{ID: l.ID, Href: v.Path("links", l.ID),
-			Cells: []templ.Component{linkCell(l), linkAmount(l), parts.BadgePart(v.linkBadge(l)), parts.Unbroken(v.usesText(l)), parts.When(l.ExpiresAt)}})
+			Cells: []templ.Component{
+				linkCell(l),
+				linkAmount(l),
+				parts.BadgePart(v.linkBadge(l)),
+				parts.Unbroken(v.usesText(l)),
+				parts.When(l.ExpiresAt),
+			}})
 	}
 
 	return t
@@ -190,7 +213,22 @@ func (v *visit) usesText(l link.Link) string {
 }
 
 // linkColumns are the columns of the file of links.
-var linkColumns = []string{"id", "createdAt", "status", "amount", "minAmount", "maxAmount", "currency", "description", "reference", "realm", "uses", "maxUses", "expiresAt", "url"}
+var linkColumns = []string{
+	"id",
+	"createdAt",
+	"status",
+	"amount",
+	"minAmount",
+	"maxAmount",
+	"currency",
+	"description",
+	"reference",
+	"realm",
+	"uses",
+	"maxUses",
+	"expiresAt",
+	"url",
+}
 
 // exportLinks streams the links that match the filter as CSV.
 func (d *Pages) exportLinks(v *visit) error {
@@ -230,8 +268,22 @@ func (v *visit) everyLink(f link.Filter) iter.Seq2[[]string, error] {
 func (d *Pages) linkRow(l link.Link) []string {
 	// The indices below are those of linkColumns.
 	c := l.Amount.Currency
-	row := []string{l.ID, link.FormatTime(l.CreatedAt), l.Status(d.Now()), l.Amount.Decimal(), "", "", string(c), l.Description, l.Reference, l.Realm,
-		strconv.FormatInt(l.Uses, 10), "", link.FormatTime(l.ExpiresAt), d.linkURL(l)}
+	row := []string{
+		l.ID,
+		link.FormatTime(l.CreatedAt),
+		l.Status(d.Now()),
+		l.Amount.Decimal(),
+		"",
+		"",
+		string(c),
+		l.Description,
+		l.Reference,
+		l.Realm,
+		strconv.FormatInt(l.Uses, 10),
+		"",
+		link.FormatTime(l.ExpiresAt),
+		d.linkURL(l),
+	}
 	if l.PayerChooses() {
 		row[3], row[4], row[5] = "", money.Of(l.MinMinor, c).Decimal(), money.Of(l.MaxMinor, c).Decimal()
 	}
@@ -278,10 +330,19 @@ func (d *Pages) showLink(v *visit) error {
 	p := linkView{Badge: v.linkBadge(l), URL: d.linkURL(l), QR: v.Path("links", l.ID, "qr.svg"), Payable: open, Facts: v.linkFacts(l),
 		Head: parts.Head{Title: linkName(l), Back: parts.Button{Text: v.Print.T("links.title"), Href: v.Path("links")}}}
 	// In such an address a plus is a plus: spaces must be encoded as %20.
-	p.Mailto = "mailto:?" + strings.ReplaceAll(url.Values{"subject": {v.Print.T("links.mailSubject", "Payee", l.Payee)}, "body": {p.URL}}.Encode(), "+", "%20")
-	p.Head.Actions = []parts.Button{{Text: v.Print.T("links.duplicate"), Href: v.Path("links", "new") + "?from=" + url.QueryEscape(l.ID), Icon: "copy"}}
+	p.Mailto = "mailto:?" + strings.ReplaceAll(
+		url.Values{"subject": {v.Print.T("links.mailSubject", "Payee", l.Payee)}, "body": {p.URL}}.Encode(),
+		"+",
+		"%20",
+	)
+	p.Head.Actions = []parts.Button{
+		{Text: v.Print.T("links.duplicate"), Href: v.Path("links", "new") + "?from=" + url.QueryEscape(l.ID), Icon: "copy"},
+	}
 	if open {
-		p.Head.Actions = append(p.Head.Actions, parts.Button{Text: v.Print.T("links.cancel"), Href: v.Path("links", l.ID, "cancel"), Kind: "danger", Icon: "cross"})
+		p.Head.Actions = append(
+			p.Head.Actions,
+			parts.Button{Text: v.Print.T("links.cancel"), Href: v.Path("links", l.ID, "cancel"), Kind: "danger", Icon: "cross"},
+		)
 	}
 
 	p.Payments = v.linkPayments(l, items)
@@ -420,7 +481,11 @@ func (d *Pages) askCancelLink(v *visit) error {
 
 	a := parts.Asking{Action: v.Path("links", l.ID, "cancel"), Attempt: frame.NewAttempt(), Lead: v.Print.T("links.cancelLead"),
 		Head: parts.Head{Title: v.Print.T("links.cancelTitle"), Back: parts.Button{Text: linkName(l), Href: v.Path("links", l.ID)}},
-		OK:   parts.Button{Text: v.Print.T("links.cancelOK"), Kind: "danger", Icon: "cross"}, Back: parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("links", l.ID)}}
+		OK: parts.Button{
+			Text: v.Print.T("links.cancelOK"),
+			Kind: "danger",
+			Icon: "cross",
+		}, Back: parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("links", l.ID)}}
 	return v.Render(http.StatusOK, a.Head.Title, parts.AskingPage(a))
 }
 

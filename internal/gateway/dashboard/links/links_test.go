@@ -15,8 +15,18 @@ import (
 
 // goodLink is the form of a link of 49 EUR, as a reader fills it in.
 func goodLink() url.Values {
-	return url.Values{"kind": {"fixed"}, "amount": {"49"}, "currency": {"EUR"}, "description": {"A chair"}, "reference": {"INV-7"}, "uses": {"once"}, "life": {"86400"},
-		"capture": {"automatic"}, "latePolicy": {"accept"}, "metadata": {"order = 12\r\n\r\nshop=north"}}
+	return url.Values{
+		"kind":        {"fixed"},
+		"amount":      {"49"},
+		"currency":    {"EUR"},
+		"description": {"A chair"},
+		"reference":   {"INV-7"},
+		"uses":        {"once"},
+		"life":        {"86400"},
+		"capture":     {"automatic"},
+		"latePolicy":  {"accept"},
+		"metadata":    {"order = 12\r\n\r\nshop=north"},
+	}
 }
 
 func theLinks(w *desktest.World) []link.Link {
@@ -38,7 +48,8 @@ func TestCreateALink(t *testing.T) {
 		t.Fatalf("%d links: %d %s", len(all), made.Status, made.Body)
 	}
 	l := all[0]
-	if l.Amount.Minor != 4900 || l.Description != "A chair" || l.Reference != "INV-7" || l.MaxUses != 1 || l.Metadata["order"] != "12" || l.Metadata["shop"] != "north" ||
+	if l.Amount.Minor != 4900 || l.Description != "A chair" || l.Reference != "INV-7" || l.MaxUses != 1 || l.Metadata["order"] != "12" ||
+		l.Metadata["shop"] != "north" ||
 		l.ExpiresAt.Sub(l.CreatedAt) > 24*time.Hour+time.Second {
 		t.Errorf("%+v", l)
 	}
@@ -61,8 +72,9 @@ func TestCreateALink(t *testing.T) {
 
 func TestALinkThatIsNotRight(t *testing.T) {
 	w := desktest.New(t)
-	for field, wrong := range map[string][2]string{"amount": {"amount", ""}, "amount ": {"amount", "12.345"}, "maxUses": {"maxUses", "0"}, "redirectUrl": {"redirectUrl", "ftp://x"},
-		"currency": {"currency", "XXX"}, "life": {"life", "99999999"}, "metadata": {"metadata", "no equals sign"}} {
+	for field, wrong := range map[string][2]string{"amount": {"amount", ""}, "amount ": {"amount", "12.345"}, "maxUses": {"maxUses", "0"},
+		"redirectUrl": {"redirectUrl", "ftp://x"},
+		"currency":    {"currency", "XXX"}, "life": {"life", "99999999"}, "metadata": {"metadata", "no equals sign"}} {
 		form := goodLink()
 		form.Set("attempt", w.Attempt(w.Get("/dashboard/test/links/new")))
 		form.Set(wrong[0], wrong[1])
@@ -110,7 +122,17 @@ func TestDuplicateALink(t *testing.T) {
 		r.Amount, r.MinAmount, r.MaxAmount, r.MaxUses, r.Reference = "", "5", "80", &uses, "R-1"
 		r.Metadata, r.Capture = map[string]string{"a": "b"}, link.CaptureManual
 	})
-	w.Get("/dashboard/test/links/new?from="+l.ID).Has(t, `value="5.00"`, `value="80.00"`, `value="7"`, `value="R-1"`, "a=b", `<option value="manual" selected`)
+	w.Get(
+		"/dashboard/test/links/new?from="+l.ID,
+	).Has(
+		t,
+		`value="5.00"`,
+		`value="80.00"`,
+		`value="7"`,
+		`value="R-1"`,
+		"a=b",
+		`<option value="manual" selected`,
+	)
 	if p := w.Do(w.Client, http.MethodGet, "/dashboard/live/links/new?from="+l.ID, nil); p.Status != http.StatusNotFound {
 		t.Errorf("a link of the other mode is duplicated: %d", p.Status)
 	}
@@ -174,7 +196,8 @@ func TestSendALink(t *testing.T) {
 	at := "/dashboard/test/links/" + w.Link(nil).ID
 	w.Get(at).Has(t, `href="`+at+`/send"`)
 	w.Get(at+"/send").Has(t, `value="maria@example.com"`)
-	for to, words := range map[string]string{"nobody": "Write a bare address, such as name@example.com.", "stranger@example.com": "In test mode, links are mailed only to confirmed addresses of your account’s users."} {
+	for to, words := range map[string]string{"nobody": "Write a bare address, such as name@example.com.",
+		"stranger@example.com": "In test mode, links are mailed only to confirmed addresses of your account’s users."} {
 		p := w.Post(at+"/send", url.Values{"to": {to}, "lang": {"de"}})
 		if p.Status != http.StatusUnprocessableEntity {
 			t.Errorf("%s is answered %d", to, p.Status)

@@ -56,7 +56,13 @@ type preview struct {
 // newLink shows the form with usual values, or with those of the link that the query names.
 func (d *Pages) newLink(v *visit) error {
 	// One payment of a fixed amount within a week: what most merchants need.
-	values := url.Values{"kind": {kindFixed}, "uses": {usesOnce}, "life": {"604800"}, "capture": {link.CaptureAutomatic}, "latePolicy": {link.LateAccept}}
+	values := url.Values{
+		"kind":       {kindFixed},
+		"uses":       {usesOnce},
+		"life":       {"604800"},
+		"capture":    {link.CaptureAutomatic},
+		"latePolicy": {link.LateAccept},
+	}
 	if cs := v.LinkCurrencies(v.d.Connectors); len(cs) > 0 {
 		values.Set("currency", string(cs[0]))
 	}
@@ -77,8 +83,21 @@ func (d *Pages) newLink(v *visit) error {
 // to choose from that is not shorter than the link's.
 func (v *visit) valuesOf(l link.Link) url.Values {
 	c := l.Amount.Currency
-	out := url.Values{"kind": {kindFixed}, "amount": {v.Print.Typed(l.Amount)}, "currency": {string(c)}, "description": {l.Description}, "reference": {l.Reference},
-		"realm": {l.Realm}, "redirectUrl": {l.RedirectURL}, "capture": {l.Capture}, "latePolicy": {l.LatePolicy}, "uses": {usesOnce}, "life": {"604800"}}
+	out := url.Values{
+		"kind":        {kindFixed},
+		"amount":      {v.Print.Typed(l.Amount)},
+		"currency":    {string(c)},
+		"description": {l.Description},
+		"reference":   {l.Reference},
+		"realm": {
+			l.Realm,
+		},
+		"redirectUrl": {l.RedirectURL},
+		"capture":     {l.Capture},
+		"latePolicy":  {l.LatePolicy},
+		"uses":        {usesOnce},
+		"life":        {"604800"},
+	}
 	// Such a link has bounds instead of an amount, and its amount is zero.
 	if l.PayerChooses() {
 		out.Set("kind", kindChosen)
@@ -116,9 +135,15 @@ func (v *visit) valuesOf(l link.Link) url.Values {
 // showNewLink renders the form with these values and what is wrong with them, beside the
 // preview.
 func (v *visit) showNewLink(status int, values url.Values, wrong parts.Problems) error {
-	p := newLinkView{Action: v.Path("links"), Preview: v.Path("links", "preview"), Attempt: frame.NewAttempt(), Filled: parts.Filled{Values: values, Problems: wrong},
-		Head:  parts.Head{Title: v.Print.T("links.new"), Back: parts.Button{Text: v.Print.T("links.title"), Href: v.Path("links")}},
-		Shown: v.preview(values), Methods: v.AccountPath("methods")}
+	p := newLinkView{
+		Action:  v.Path("links"),
+		Preview: v.Path("links", "preview"),
+		Attempt: frame.NewAttempt(),
+		Filled:  parts.Filled{Values: values, Problems: wrong},
+		Head:    parts.Head{Title: v.Print.T("links.new"), Back: parts.Button{Text: v.Print.T("links.title"), Href: v.Path("links")}},
+		Shown:   v.preview(values),
+		Methods: v.AccountPath("methods"),
+	}
 	// The id of a form that was refused stays the same, so that a corrected form is not a
 	// new attempt.
 	if typed := values.Get("attempt"); frame.AttemptOK(typed) {
@@ -133,11 +158,17 @@ func (v *visit) showNewLink(status int, values url.Values, wrong parts.Problems)
 		p.Lives = append(p.Lives, parts.Option{Value: strconv.FormatInt(int64(each.After/time.Second), 10), Text: v.Print.T(each.Key)})
 	}
 	// What happens to a payment that arrives when the link has ended.
-	p.Late = []parts.Option{{Value: link.LateAccept, Text: v.Print.T("links.late.accept")}, {Value: link.LateHold, Text: v.Print.T("links.late.hold")}, {Value: link.LateRefund, Text: v.Print.T("links.late.refund")}}
+	p.Late = []parts.Option{
+		{Value: link.LateAccept, Text: v.Print.T("links.late.accept")},
+		{Value: link.LateHold, Text: v.Print.T("links.late.hold")},
+		{Value: link.LateRefund, Text: v.Print.T("links.late.refund")},
+	}
 	// The further fields are open if one of them has an unusual value. Nothing that has an
 	// effect may be hidden.
 	p.More = values.Get("redirectUrl")+values.Get("realm")+values.Get("metadata") != "" || values.Get("capture") == link.CaptureManual ||
-		values.Get("latePolicy") != link.LateAccept || slices.ContainsFunc(wrong, func(e parts.FieldError) bool { return slices.Contains(furtherFields, e.Field) })
+		values.Get(
+			"latePolicy",
+		) != link.LateAccept || slices.ContainsFunc(wrong, func(e parts.FieldError) bool { return slices.Contains(furtherFields, e.Field) })
 	return v.Render(status, p.Head.Title, newLinkPage(p))
 }
 
@@ -156,7 +187,11 @@ func (d *Pages) previewLink(v *visit) error {
 
 // preview reads a form leniently: what is not valid yet is left out.
 func (v *visit) preview(values url.Values) preview {
-	p := preview{Payee: v.Account.Name, Description: strings.TrimSpace(values.Get("description")), Reference: strings.TrimSpace(values.Get("reference"))}
+	p := preview{
+		Payee:       v.Account.Name,
+		Description: strings.TrimSpace(values.Get("description")),
+		Reference:   strings.TrimSpace(values.Get("reference")),
+	}
 	// Without a currency no amount can be written.
 	c, err := money.ParseCurrency(values.Get("currency"))
 	if err != nil {
@@ -244,8 +279,21 @@ func (d *Pages) createLink(v *visit) error {
 // service could not report by the form's own fields.
 func (v *visit) linkRequest(values url.Values) (link.CreateRequest, parts.Problems) {
 	get := func(name string) string { return strings.TrimSpace(values.Get(name)) }
-	r := link.CreateRequest{Account: v.Account.ID, Mode: v.Mode, Payee: v.Account.Name, Methods: v.Methods(v.d.Connectors), Currency: get("currency"),
-		Description: get("description"), Reference: get("reference"), Realm: get("realm"), RedirectURL: get("redirectUrl"), Capture: get("capture"), LatePolicy: get("latePolicy")}
+	r := link.CreateRequest{
+		Account:  v.Account.ID,
+		Mode:     v.Mode,
+		Payee:    v.Account.Name,
+		Methods:  v.Methods(v.d.Connectors),
+		Currency: get("currency"),
+		Description: get(
+			"description",
+		),
+		Reference:   get("reference"),
+		Realm:       get("realm"),
+		RedirectURL: get("redirectUrl"),
+		Capture:     get("capture"),
+		LatePolicy:  get("latePolicy"),
+	}
 	var wrong parts.Problems
 	// AmountIn reads an amount as people of the reader's language type it, and notes a
 	// problem if it cannot. An empty input is an empty amount.

@@ -49,9 +49,15 @@ func (v *visit) showSend(status int, l link.Link, values url.Values, wrong parts
 		return mail.Unavailable()
 	}
 
-	p := sendView{Action: v.Path("links", l.ID, "send"), Problems: wrong, To: values.Get("to"), Lang: values.Get("lang"), Lead: v.Print.T("links.sendLead", "Payee", l.Payee),
-		Head: parts.Head{Title: v.Print.T("links.sendTitle"), Back: parts.Button{Text: linkName(l), Href: v.Path("links", l.ID)}},
-		Back: parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("links", l.ID)}}
+	p := sendView{
+		Action:   v.Path("links", l.ID, "send"),
+		Problems: wrong,
+		To:       values.Get("to"),
+		Lang:     values.Get("lang"),
+		Lead:     v.Print.T("links.sendLead", "Payee", l.Payee),
+		Head:     parts.Head{Title: v.Print.T("links.sendTitle"), Back: parts.Button{Text: linkName(l), Href: v.Path("links", l.ID)}},
+		Back:     parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("links", l.ID)},
+	}
 	for _, lang := range i18n.Languages() {
 		p.Languages = append(p.Languages, parts.Option{Value: lang.Tag, Text: lang.Name})
 	}
@@ -89,5 +95,15 @@ func (d *Pages) sendLink(v *visit) error {
 
 // toField returns the field for the payer's address.
 func (p sendView) toField(label string) parts.Field {
-	return parts.Field{ID: "to", Label: label, Value: p.To, Type: "email", Max: 254, Autocomplete: "off", Error: p.Problems.Of("to"), Focus: true, Attrs: templ.Attributes{"required": true}}
+	return parts.Field{
+		ID:           "to",
+		Label:        label,
+		Value:        p.To,
+		Type:         "email",
+		Max:          254,
+		Autocomplete: "off",
+		Error:        p.Problems.Of("to"),
+		Focus:        true,
+		Attrs:        templ.Attributes{"required": true},
+	}
 }

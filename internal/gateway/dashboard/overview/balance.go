@@ -76,8 +76,13 @@ func (d *Pages) showBalance(v *visit) error {
 // transfers, which stay on one page.
 func (v *visit) moveTable(moves []stream.Event, before int64) parts.Table {
 	t := parts.Table{ID: "entries", Caption: v.Print.T("balance.entries"), CSV: v.Path("balance.csv"),
-		Columns: []parts.Column{{Label: v.Print.T("balance.kind")}, {Label: v.Print.T("balance.payment")}, {Label: v.Print.T("balance.available"), Number: true},
-			{Label: v.Print.T("balance.pending"), Number: true}, {Label: v.Print.T("balance.date"), Number: true}},
+		Columns: []parts.Column{
+			{Label: v.Print.T("balance.kind")},
+			{Label: v.Print.T("balance.payment")},
+			{Label: v.Print.T("balance.available"), Number: true},
+			{Label: v.Print.T("balance.pending"), Number: true},
+			{Label: v.Print.T("balance.date"), Number: true},
+		},
 		Empty: parts.Empty{Icon: "scale", Headline: v.Print.T("balance.none"), Lead: v.Print.T("balance.noneLead"), Actions: []parts.Button{
 			{Text: v.Print.T("links.new"), Href: v.Path("links", "new"), Kind: "primary", Icon: "plus"}}}}
 	if before > 0 {
@@ -92,7 +97,11 @@ func (v *visit) moveTable(moves []stream.Event, before int64) parts.Table {
 			// The payment comes second here; the page of a payment, which has the same
 			// rows, needs no such cell.
 			cells := slip.TransferCells(v.Visit, v.Account.ID, m, e.CreatedAt)
-			cells = slices.Insert(cells, 1, templ.Component(parts.Linked(v.Path("payments", e.Object), "…\u2060"+e.Object[max(len(e.Object)-8, 0):])))
+			cells = slices.Insert(
+				cells,
+				1,
+				templ.Component(parts.Linked(v.Path("payments", e.Object), "…\u2060"+e.Object[max(len(e.Object)-8, 0):])),
+			)
 			t.Rows = append(t.Rows, parts.Row{ID: m.ID, Cells: cells})
 		}
 	}
@@ -126,8 +135,17 @@ func (v *visit) everyMove() iter.Seq2[[]string, error] {
 					// A transfer is between two accounts of the ledger. The file has its
 					// effect on this one.
 					available, pending := m.Effect(v.Account.ID)
-					row := []string{strconv.FormatInt(e.Seq, 10), link.FormatTime(e.CreatedAt), e.Object, m.ID, string(m.Kind), string(m.Phase), string(m.Currency),
-						money.Of(available, m.Currency).Decimal(), money.Of(pending, m.Currency).Decimal()}
+					row := []string{
+						strconv.FormatInt(e.Seq, 10),
+						link.FormatTime(e.CreatedAt),
+						e.Object,
+						m.ID,
+						string(m.Kind),
+						string(m.Phase),
+						string(m.Currency),
+						money.Of(available, m.Currency).Decimal(),
+						money.Of(pending, m.Currency).Decimal(),
+					}
 					if !yield(row, nil) {
 						return
 					}

@@ -141,8 +141,12 @@ func (d *Pages) showOverview(v *visit) error {
 		return err
 	}
 
-	view := overviewView{Asked: a, Action: v.Path("overview"), Dates: v.DatesView(a.Dates, v.Path("overview"), a.others(), a.Problems, frame.Presets...),
-		Head: parts.Head{Title: v.Print.T("overview.title")}}
+	view := overviewView{
+		Asked:  a,
+		Action: v.Path("overview"),
+		Dates:  v.DatesView(a.Dates, v.Path("overview"), a.others(), a.Problems, frame.Presets...),
+		Head:   parts.Head{Title: v.Print.T("overview.title")},
+	}
 	if len(a.Problems) > 0 {
 		none := v.Unshown(view.Action)
 		view.Empty = &none
@@ -155,7 +159,13 @@ func (d *Pages) showOverview(v *visit) error {
 	}
 
 	view.Behind = o.Behind
-	view.Head.Lead = v.Print.T("overview.lead", "From", v.Print.Date(a.Period.From.In(a.Location)), "To", v.Print.Date(a.Period.To.In(a.Location).Add(-time.Second)))
+	view.Head.Lead = v.Print.T(
+		"overview.lead",
+		"From",
+		v.Print.Date(a.Period.From.In(a.Location)),
+		"To",
+		v.Print.Date(a.Period.To.In(a.Location).Add(-time.Second)),
+	)
 	// One currency at a time: sums of several would mean nothing.
 	part, found := choose(o, money.Currency(a.Currency))
 	for _, p := range o.Parts {
@@ -220,10 +230,25 @@ func (v *visit) overviewFigures(p report.Part) []keyFigure {
 		return v.Print.Percent(f.Approved(), f.Approved()+f.Declined())
 	}
 	out := []keyFigure{
-		{Label: v.Print.T("overview.volume"), Value: amount(now.Volume), Before: amount(before.Volume), Change: v.change(now.Volume, before.Volume, true)},
-		{Label: v.Print.T("overview.approved"), Value: count(now.Approved()), Before: count(before.Approved()), Change: v.change(now.Approved(), before.Approved(), true)},
+		{
+			Label:  v.Print.T("overview.volume"),
+			Value:  amount(now.Volume),
+			Before: amount(before.Volume),
+			Change: v.change(now.Volume, before.Volume, true),
+		},
+		{
+			Label:  v.Print.T("overview.approved"),
+			Value:  count(now.Approved()),
+			Before: count(before.Approved()),
+			Change: v.change(now.Approved(), before.Approved(), true),
+		},
 		{Label: v.Print.T("overview.rate"), Value: rate(now), Before: rate(before)},
-		{Label: v.Print.T("overview.refunded"), Value: amount(now.Refunded), Before: amount(before.Refunded), Change: v.change(now.Refunded, before.Refunded, false)},
+		{
+			Label:  v.Print.T("overview.refunded"),
+			Value:  amount(now.Refunded),
+			Before: amount(before.Refunded),
+			Change: v.change(now.Refunded, before.Refunded, false),
+		},
 	}
 	return out
 }
@@ -250,16 +275,38 @@ func tone(good bool) string {
 }
 
 // unitHeads are the headings of a series' column.
-var unitHeads = map[report.Unit]string{report.ByHour: "overview.by.hour", report.ByDay: "overview.by.day", report.ByWeek: "overview.by.week", report.ByMonth: "overview.by.month"}
+var unitHeads = map[report.Unit]string{
+	report.ByHour:  "overview.by.hour",
+	report.ByDay:   "overview.by.day",
+	report.ByWeek:  "overview.by.week",
+	report.ByMonth: "overview.by.month",
+}
 
 // overviewCharts returns the charts of volume and payments over the points of the period.
 func (v *visit) overviewCharts(o report.Overview, p report.Part, a overviewAsked) []parts.Chart {
 	// Both charts have the same points: one for each hour, day, week or month of the
 	// period.
-	volume := parts.Chart{ID: "volume", Title: v.Print.T("overview.volume"), LabelHead: v.Print.T(unitHeads[o.Unit]), CSV: v.Path("overview", "volume") + a.query(),
-		Series: []parts.Series{{Name: v.Print.T("overview.volume"), Tone: "accent"}}, Format: func(n int64) string { return v.Print.Amount(money.Of(n, p.Currency)) }}
-	payments := parts.Chart{ID: "payments", Title: v.Print.T("overview.payments"), LabelHead: volume.LabelHead, CSV: v.Path("overview", "payments") + a.query(),
-		Series: []parts.Series{{Name: v.Print.T("overview.approved"), Tone: "good"}, {Name: v.Print.T("overview.declined"), Tone: "bad"}}, Format: v.Print.Number}
+	volume := parts.Chart{
+		ID:        "volume",
+		Title:     v.Print.T("overview.volume"),
+		LabelHead: v.Print.T(unitHeads[o.Unit]),
+		CSV:       v.Path("overview", "volume") + a.query(),
+		Series: []parts.Series{
+			{Name: v.Print.T("overview.volume"), Tone: "accent"},
+		},
+		Format: func(n int64) string { return v.Print.Amount(money.Of(n, p.Currency)) },
+	}
+	payments := parts.Chart{
+		ID:        "payments",
+		Title:     v.Print.T("overview.payments"),
+		LabelHead: volume.LabelHead,
+		CSV:       v.Path("overview", "payments") + a.query(),
+		Series: []parts.Series{
+			{Name: v.Print.T("overview.approved"), Tone: "good"},
+			{Name: v.Print.T("overview.declined"), Tone: "bad"},
+		},
+		Format: v.Print.Number,
+	}
 	for _, at := range p.Series {
 		label := v.pointLabel(o.Unit, at.From.In(a.Location))
 		volume.Labels, payments.Labels = append(volume.Labels, label), append(payments.Labels, label)
@@ -281,7 +328,8 @@ func (v *visit) pointLabel(u report.Unit, t time.Time) string {
 // reasonWords are the issuers' codes in a few words, for a list.
 var reasonWords = map[string]string{
 	issuer.CodeDeclined: "overview.decline.cardDeclined", issuer.CodeInsufficientFunds: "overview.decline.insufficientFunds",
-	issuer.CodeLost: "overview.decline.lostCard", issuer.CodeStolen: "overview.decline.stolenCard", issuer.CodeExpired: "overview.decline.expiredCard",
+	issuer.CodeLost: "overview.decline.lostCard", issuer.CodeStolen: "overview.decline.stolenCard",
+	issuer.CodeExpired:      "overview.decline.expiredCard",
 	issuer.CodeIncorrectCVC: "overview.decline.incorrectCvc", issuer.CodeProcessing: "overview.decline.processingError",
 	issuer.CodeAuthentication: "overview.decline.authenticationFailed",
 }
@@ -297,33 +345,72 @@ func (v *visit) reasonText(code string) string {
 // declineMeters returns the reasons for declines, most frequent first, each with its share
 // of all declines.
 func (v *visit) declineMeters(p report.Part, a overviewAsked) meters {
-	m := meters{ID: "declines", Title: v.Print.T("overview.declines"), LabelHead: v.Print.T("overview.reason"), CountHead: v.Print.T("overview.payments"),
-		ShareHead: v.Print.T("overview.share"), None: v.Print.T("overview.declinesNone"), Tone: "bad", CSV: v.Path("overview", "declines") + a.query()}
+	m := meters{
+		ID:        "declines",
+		Title:     v.Print.T("overview.declines"),
+		LabelHead: v.Print.T("overview.reason"),
+		CountHead: v.Print.T("overview.payments"),
+		ShareHead: v.Print.T(
+			"overview.share",
+		),
+		None: v.Print.T("overview.declinesNone"),
+		Tone: "bad",
+		CSV:  v.Path("overview", "declines") + a.query(),
+	}
 	var all int64
 	for _, r := range p.Declines {
 		all += r.Count
 	}
 	for _, r := range p.Declines {
-		m.Rows = append(m.Rows, meter{Label: v.reasonText(r.Code), Count: v.Print.Number(r.Count), Share: v.Print.Percent(r.Count, all), Part: r.Count, Whole: p.Declines[0].Count})
+		m.Rows = append(
+			m.Rows,
+			meter{
+				Label: v.reasonText(r.Code),
+				Count: v.Print.Number(r.Count),
+				Share: v.Print.Percent(r.Count, all),
+				Part:  r.Count,
+				Whole: p.Declines[0].Count,
+			},
+		)
 	}
 	return m
 }
 
 // stepWords are the steps of a link. The first is its creation.
-var stepWords = [...]string{"overview.step.created", "overview.step.opened", "overview.step.started", "overview.step.submitted", "overview.step.paid"}
+var stepWords = [...]string{
+	"overview.step.created",
+	"overview.step.opened",
+	"overview.step.started",
+	"overview.step.submitted",
+	"overview.step.paid",
+}
 
 // funnelMeters returns how many links reached each step, with the share of all that were
 // created.
 func (v *visit) funnelMeters(p report.Part, a overviewAsked) meters {
-	m := meters{ID: "funnel", Title: v.Print.T("overview.funnel"), Lead: v.Print.T("overview.funnelLead"), LabelHead: v.Print.T("overview.step"),
-		CountHead: v.Print.T("overview.links"), ShareHead: v.Print.T("overview.share"), None: v.Print.T("overview.funnelNone"), Tone: "accent", CSV: v.Path("overview", "funnel") + a.query()}
+	m := meters{
+		ID:        "funnel",
+		Title:     v.Print.T("overview.funnel"),
+		Lead:      v.Print.T("overview.funnelLead"),
+		LabelHead: v.Print.T("overview.step"),
+		CountHead: v.Print.T(
+			"overview.links",
+		),
+		ShareHead: v.Print.T("overview.share"),
+		None:      v.Print.T("overview.funnelNone"),
+		Tone:      "accent",
+		CSV:       v.Path("overview", "funnel") + a.query(),
+	}
 	// Without links there is no share. The page then says that none was made.
 	made := p.Total.Links[0]
 	if made == 0 {
 		return m
 	}
 	for i, n := range p.Total.Links {
-		m.Rows = append(m.Rows, meter{Label: v.Print.T(stepWords[i]), Count: v.Print.Number(n), Share: v.Print.Percent(n, made), Part: n, Whole: made})
+		m.Rows = append(
+			m.Rows,
+			meter{Label: v.Print.T(stepWords[i]), Count: v.Print.Number(n), Share: v.Print.Percent(n, made), Part: n, Whole: made},
+		)
 	}
 	return m
 }
@@ -332,8 +419,12 @@ func (v *visit) funnelMeters(p report.Part, a overviewAsked) meters {
 // and times.
 func (d *Pages) exportOverview(v *visit) error {
 	name := v.PathValue("table")
-	headers := map[string][]string{"volume": {"from", "currency", "volume", "refunded"}, "payments": {"from", "currency", "payments", "approved", "declined"},
-		"declines": {"currency", "code", "payments"}, "funnel": {"currency", "step", "links"}}
+	headers := map[string][]string{
+		"volume":   {"from", "currency", "volume", "refunded"},
+		"payments": {"from", "currency", "payments", "approved", "declined"},
+		"declines": {"currency", "code", "payments"},
+		"funnel":   {"currency", "step", "links"},
+	}
 	header, ok := headers[name]
 	if !ok {
 		return fault.NotFound("page")
@@ -352,7 +443,11 @@ func (d *Pages) exportOverview(v *visit) error {
 		return err
 	}
 
-	return v.CSV(fmt.Sprintf("paylink-%s-%s-%s", v.Mode, name, a.Period.From.In(a.Location).Format(time.DateOnly)), header, overviewRows(name, o, a.Currency))
+	return v.CSV(
+		fmt.Sprintf("paylink-%s-%s-%s", v.Mode, name, a.Period.From.In(a.Location).Format(time.DateOnly)),
+		header,
+		overviewRows(name, o, a.Currency),
+	)
 }
 
 // overviewRows yields the lines of a table, for one currency or for all.

@@ -21,7 +21,8 @@ func TestOverview(t *testing.T) {
 	w.Pay(w.Link(nil), "4242424242424242", nil)
 	w.Pay(w.Link(nil), "4000000000009995", nil) // declined: insufficient funds
 	opened := w.Link(nil)
-	if err := w.Reports.Seen(t.Context(), []report.Sighting{{Account: w.Account, Mode: link.Test, Link: opened.ID, Step: report.Opened}}); err != nil {
+	if err := w.Reports.Seen(t.Context(), []report.Sighting{{Account: w.Account, Mode: link.Test, Link: opened.ID,
+		Step: report.Opened}}); err != nil {
 		t.Fatal(err)
 	}
 	w.Link(nil)
@@ -29,8 +30,9 @@ func TestOverview(t *testing.T) {
 	p := w.Get("/dashboard/test/overview?span=7")
 	p.Has(t, "€25.00", "66.7%", "Not enough money", "Form begun", "<svg", "Show as a table", "before: €0.00", "60%")
 	p.Lacks(t, "Your figures will be here")
-	for table, want := range map[string]string{"volume": ",EUR,25.00,0.00\r\n", "payments": ",EUR,3,2,1\r\n", "declines": "EUR,insufficient_funds,1\r\n",
-		"funnel": "EUR,created,5\r\nEUR,opened,4\r\nEUR,started,3\r\nEUR,submitted,3\r\nEUR,paid,2\r\n"} {
+	for table, want := range map[string]string{"volume": ",EUR,25.00,0.00\r\n", "payments": ",EUR,3,2,1\r\n",
+		"declines": "EUR,insufficient_funds,1\r\n",
+		"funnel":   "EUR,created,5\r\nEUR,opened,4\r\nEUR,started,3\r\nEUR,submitted,3\r\nEUR,paid,2\r\n"} {
 		file := w.Get("/dashboard/test/overview/" + table + "?span=7&zone=Asia/Tokyo")
 		if !strings.HasPrefix(file.Header.Get("Content-Type"), "text/csv") || !strings.Contains(file.Body, want) {
 			t.Errorf("%s: %s", table, file.Body)
@@ -56,7 +58,8 @@ func TestOverviewHostile(t *testing.T) {
 	w.Pay(l, "4000000000000002", func(s *payment.Submit) { s.PayerName = script })
 	w.Reported()
 	for _, name := range []string{"span", "from", "to", "currency", "zone"} {
-		for _, value := range []string{script, "dates", "9999999", "2026-02-30", "\x00", strings.Repeat("x", 3000), "-1", "../../etc/passwd", "Local"} {
+		for _, value := range []string{script, "dates", "9999999", "2026-02-30", "\x00", strings.Repeat("x", 3000), "-1", "../../etc/passwd",
+			"Local"} {
 			q := url.Values{"span": {"dates"}, "from": {"2026-01-01"}, "to": {"2026-01-02"}}
 			q.Set(name, value)
 			p := w.Do(w.Client, http.MethodGet, "/dashboard/test/overview?"+q.Encode(), nil)

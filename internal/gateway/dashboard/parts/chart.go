@@ -110,8 +110,11 @@ func (c Chart) columns(at int) []bar {
 	for i, v := range s.Values {
 		y := c.y(v)
 		x := slot*float64(i) + slot*0.15 + width*float64(at)
-		out = append(out, bar{x: fmt.Sprintf("%.1f", x), y: fmt.Sprintf("%.1f", y), w: fmt.Sprintf("%.1f", width), h: fmt.Sprintf("%.1f", float64(chartHeight)-y),
-			title: c.Labels[i] + ": " + c.Format(v)})
+		out = append(
+			out,
+			bar{x: fmt.Sprintf("%.1f", x), y: fmt.Sprintf("%.1f", y), w: fmt.Sprintf("%.1f", width), h: fmt.Sprintf("%.1f", float64(chartHeight)-y),
+				title: c.Labels[i] + ": " + c.Format(v)},
+		)
 	}
 	return out
 }

@@ -50,7 +50,13 @@ func (v *visit) typedSum(most money.Amount) (money.Amount, parts.Problems) {
 	a, err := money.Parse(plain, most.Currency)
 	switch {
 	case err != nil:
-		err = fault.Invalid("amount", "amount_invalid", "The amount must be a decimal number with at most %d decimals for %s.", most.Currency.Exponent(), most.Currency)
+		err = fault.Invalid(
+			"amount",
+			"amount_invalid",
+			"The amount must be a decimal number with at most %d decimals for %s.",
+			most.Currency.Exponent(),
+			most.Currency,
+		)
 	case a.Minor == 0:
 		err = fault.Invalid("amount", "amount_too_small", "The amount must be greater than zero.")
 	case a.Minor > most.Minor:
@@ -178,7 +184,15 @@ func (v *visit) confirmCapture() error {
 		return v.d.Desk.Ask(v.Visit, captureAsking, wrong)
 	}
 	a := v.sayAgain(p, "capture", sum)
-	a.Head.Title, a.Lead = v.Print.T("payments.captureSure", "Amount", sum), v.Print.T("payments.captureRest", "Amount", money.Of(all.Minor-sum.Minor, sum.Currency))
+	a.Head.Title, a.Lead = v.Print.T(
+		"payments.captureSure",
+		"Amount",
+		sum,
+	), v.Print.T(
+		"payments.captureRest",
+		"Amount",
+		money.Of(all.Minor-sum.Minor, sum.Currency),
+	)
 	a.OK = parts.Button{Text: v.Print.T("payments.captureSay", "Amount", sum), Kind: "primary", Icon: "check"}
 	return v.say(a, nil)
 }
@@ -191,7 +205,10 @@ func (d *Pages) void(v *visit) error {
 	})
 }
 
-func (v *visit) changePayment(make slip.Asker, change func(ctx context.Context, id string, t *idempotency.Ticket) (payment.Payment, error)) error {
+func (v *visit) changePayment(
+	make slip.Asker,
+	change func(ctx context.Context, id string, t *idempotency.Ticket) (payment.Payment, error),
+) error {
 	if _, err := v.Posted(); err != nil {
 		return err
 	}

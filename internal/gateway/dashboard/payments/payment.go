@@ -72,8 +72,19 @@ func (d *Pages) showPayment(v *visit) error {
 }
 
 func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
-	view := paymentView{Amount: p.Amount, Badge: slip.Badge(v.Visit, p.Status), Explains: v.explainStatus(p), Steps: v.steps(p), Facts: v.paymentFacts(p, l), Risk: v.d.Beside.Risk(v.Visit, p),
-		Head: parts.Head{Title: v.Print.Amount(p.Amount), Back: parts.Button{Text: v.Print.T("payments.title"), Href: v.Path("payments")}, Actions: v.paymentActions(p)}}
+	view := paymentView{
+		Amount:   p.Amount,
+		Badge:    slip.Badge(v.Visit, p.Status),
+		Explains: v.explainStatus(p),
+		Steps:    v.steps(p),
+		Facts:    v.paymentFacts(p, l),
+		Risk:     v.d.Beside.Risk(v.Visit, p),
+		Head: parts.Head{
+			Title:   v.Print.Amount(p.Amount),
+			Back:    parts.Button{Text: v.Print.T("payments.title"), Href: v.Path("payments")},
+			Actions: v.paymentActions(p),
+		},
+	}
 	if !p.Settled() {
 		view.Live = v.Path("payments", p.ID) + "?seen=" + digest([]payment.Payment{p})
 	}
@@ -82,12 +93,31 @@ func (v *visit) paymentView(p payment.Payment, l link.Link) paymentView {
 		view.Metadata = append(view.Metadata, parts.Fact{Label: k, Value: parts.Text(p.Metadata[k])})
 	}
 	c := p.Amount.Currency
-	view.Refunds = parts.Table{ID: "refunds", Caption: v.Print.T("payments.refunds"), Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("payments.status")}, {Label: v.Print.T("payments.date"), Number: true}}}
+	view.Refunds = parts.Table{
+		ID:      "refunds",
+		Caption: v.Print.T("payments.refunds"),
+		Columns: []parts.Column{
+			{Label: v.Print.T("payments.amount")},
+			{Label: v.Print.T("payments.status")},
+			{Label: v.Print.T("payments.date"), Number: true},
+		},
+	}
 	for _, r := range p.Refunds {
-		view.Refunds.Rows = append(view.Refunds.Rows, parts.Row{ID: r.ID, Cells: []templ.Component{parts.Sum(money.Of(r.Minor, c)), parts.BadgePart(v.refundBadge(r)), parts.When(r.CreatedAt)}})
+		view.Refunds.Rows = append(
+			view.Refunds.Rows,
+			parts.Row{
+				ID:    r.ID,
+				Cells: []templ.Component{parts.Sum(money.Of(r.Minor, c)), parts.BadgePart(v.refundBadge(r)), parts.When(r.CreatedAt)},
+			},
+		)
 	}
 	view.Moves = parts.Table{ID: "moves", Caption: v.Print.T("payments.ledger"),
-		Columns: []parts.Column{{Label: v.Print.T("balance.kind")}, {Label: v.Print.T("balance.available"), Number: true}, {Label: v.Print.T("balance.pending"), Number: true}, {Label: v.Print.T("payments.date"), Number: true}}}
+		Columns: []parts.Column{
+			{Label: v.Print.T("balance.kind")},
+			{Label: v.Print.T("balance.available"), Number: true},
+			{Label: v.Print.T("balance.pending"), Number: true},
+			{Label: v.Print.T("payments.date"), Number: true},
+		}}
 	for _, e := range p.Log {
 		for _, t := range e.Transfers {
 			view.Moves.Rows = append(view.Moves.Rows, parts.Row{ID: t.ID, Cells: slip.TransferCells(v.Visit, p.Account, t, e.At)})

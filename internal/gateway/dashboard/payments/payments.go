@@ -74,9 +74,18 @@ func (d *Pages) listPayments(v *visit) error {
 		v.Writer.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	p := paymentsView{Problems: wrong, Dates: v.DatesView(a.Dates, v.Path("payments"), a.others(), wrong, frame.Presets[:6]...), Cut: items.Cut, Action: v.Path("payments"), Asked: a, Clear: v.Path("payments"), Statuses: v.statusOptions(), Moneys: v.currencyOptions(),
+	p := paymentsView{
+		Problems: wrong,
+		Dates:    v.DatesView(a.Dates, v.Path("payments"), a.others(), wrong, frame.Presets[:6]...),
+		Cut:      items.Cut,
+		Action:   v.Path("payments"),
+		Asked:    a,
+		Clear:    v.Path("payments"),
+		Statuses: v.statusOptions(),
+		Moneys:   v.currencyOptions(),
 		Head: parts.Head{Title: v.Print.T("payments.title"), Lead: v.Print.T("payments.lead"), Actions: []parts.Button{
-			{Text: v.Print.T("links.new"), Href: v.Path("links", "new"), Kind: "primary", Icon: "plus"}}}}
+			{Text: v.Print.T("links.new"), Href: v.Path("links", "new"), Kind: "primary", Icon: "plus"}}},
+	}
 	p.Table = v.paymentTable(items, a, since)
 	if len(wrong) > 0 {
 		p.Table.Empty = v.Unshown(p.Clear)
@@ -127,8 +136,13 @@ func (v *visit) paymentTable(items found, a asked, since string) parts.Table {
 	t.Empty = parts.Empty{Icon: "card", Headline: v.Print.T("payments.none"), Lead: v.Print.T("payments.noneLead"), Actions: []parts.Button{
 		{Text: v.Print.T("links.new"), Href: v.Path("links", "new"), Kind: "primary", Icon: "plus"}}}
 	if a.filtered() || a.Before != "" {
-		t.Empty = parts.Empty{Icon: "search", Headline: v.Print.T("payments.noHit"), Lead: v.Print.T("payments.noHitLead"), Actions: []parts.Button{
-			{Text: v.Print.T("payments.clear"), Href: v.Path("payments")}}}
+		t.Empty = parts.Empty{
+			Icon:     "search",
+			Headline: v.Print.T("payments.noHit"),
+			Lead:     v.Print.T("payments.noHitLead"),
+			Actions: []parts.Button{
+				{Text: v.Print.T("payments.clear"), Href: v.Path("payments")}},
+		}
 	}
 	if a.Before != "" {
 		t.Pager.Newest = v.Path("payments") + a.query("")
@@ -142,7 +156,8 @@ func (v *visit) paymentTable(items found, a asked, since string) parts.Table {
 // statusOptions are the statuses to filter by, those that are met most first.
 func (v *visit) statusOptions() []parts.Option {
 	out := []parts.Option{{Value: "", Text: v.Print.T("payments.all")}}
-	for _, s := range []payment.Status{payment.Succeeded, payment.Authorized, payment.Declined, payment.Refunded, payment.PartiallyRefunded, payment.Processing,
+	for _, s := range []payment.Status{payment.Succeeded, payment.Authorized, payment.Declined, payment.Refunded,
+		payment.PartiallyRefunded, payment.Processing,
 		payment.RequiresAction, payment.Unknown, payment.Late, payment.Review, payment.Canceled, payment.Created} {
 		out = append(out, parts.Option{Value: string(s), Text: slip.Badge(v.Visit, s).Text})
 	}

@@ -25,10 +25,15 @@ func TestPaymentsBeginByTeaching(t *testing.T) {
 func TestPaymentsAreListedAndFound(t *testing.T) {
 	w := desktest.New(t)
 	p := w.Pay(w.Link(func(r *link.CreateRequest) { r.Reference = "INV-2044" }), desktest.Good, nil)
-	declined := w.Pay(w.Link(nil), desktest.Declining, func(s *payment.Submit) { s.PayerName, s.PayerEmail = "Bert Buyer", "bert@example.com" })
+	declined := w.Pay(
+		w.Link(nil),
+		desktest.Declining,
+		func(s *payment.Submit) { s.PayerName, s.PayerEmail = "Bert Buyer", "bert@example.com" },
+	)
 	w.Get("/dashboard/test/payments").Has(t, p.ID, declined.ID, "€12.50", "Paid", "Declined", "Ada Payer", "Visa ···· 4242")
 	w.Reported()
-	for query, want := range map[string]payment.Payment{"q=" + p.ID: p, "q=inv-2044": p, "q=ada": p, "q=bert%40example": declined, "q=0002": declined,
+	for query, want := range map[string]payment.Payment{"q=" + p.ID: p, "q=inv-2044": p, "q=ada": p, "q=bert%40example": declined,
+		"q=0002":             declined,
 		"q=" + declined.Link: declined, "status=declined": declined, "status=succeeded&currency=EUR": p} {
 		other := p
 		if want.ID == p.ID {
@@ -82,7 +87,8 @@ func TestPaymentDetail(t *testing.T) {
 	page.Has(t, "What happened", "Sent to the issuer", "Paid", "by the issuer", "Two novels", "INV-1", "order", "99", "ada@example.com", p.ID,
 		`href="/dashboard/test/payments/`+p.ID+`/refund"`)
 	page.Lacks(t, "/capture", "/void", desktest.Good)
-	for _, path := range []string{"/dashboard/live/payments/" + p.ID, "/dashboard/test/payments/pay_00000000000000000000000000", "/dashboard/test/payments/x"} {
+	for _, path := range []string{"/dashboard/live/payments/" + p.ID, "/dashboard/test/payments/pay_00000000000000000000000000",
+		"/dashboard/test/payments/x"} {
 		if got := w.Do(w.Client, http.MethodGet, path, nil); got.Status != http.StatusNotFound {
 			t.Errorf("%s answers %d", path, got.Status)
 		}
@@ -95,7 +101,8 @@ func TestRefund(t *testing.T) {
 	path := "/dashboard/test/payments/" + p.ID + "/refund"
 	ask := w.Get(path)
 	ask.Has(t, `value="12.50"`, "can’t be taken back")
-	for amount, words := range map[string]string{"": "An empty field moves nothing", " ": "An empty field moves nothing", "12.51": "too large", "x": "Write the amount in digits", "0": "too small"} {
+	for amount, words := range map[string]string{"": "An empty field moves nothing", " ": "An empty field moves nothing",
+		"12.51": "too large", "x": "Write the amount in digits", "0": "too small"} {
 		wrong := w.Post(path, url.Values{"attempt": {w.Attempt(ask)}, "amount": {amount}})
 		if wrong.Status != http.StatusUnprocessableEntity {
 			t.Errorf("%s is answered %d", amount, wrong.Status)
@@ -137,14 +144,22 @@ func TestCaptureAndVoid(t *testing.T) {
 	w.Get(at).Has(t, "The money is held for you", at+"/capture", at+"/void")
 	for _, amount := range []url.Values{{"amount": {""}}, {"amount": {"  "}}, {}} {
 		amount.Set("attempt", w.Attempt(w.Get(at+"/capture")))
-		if p := w.Post(at+"/capture", amount); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "An empty field moves nothing") {
+		if p := w.Post(at+"/capture", amount); p.Status != http.StatusUnprocessableEntity ||
+			!strings.Contains(p.Body, "An empty field moves nothing") {
 			t.Errorf("%v is answered %d", amount, p.Status)
 		}
 	}
 	if got := w.Payment(p.ID); got.CapturedMinor != 0 {
 		t.Fatalf("%d captured by an empty amount", got.CapturedMinor)
 	}
-	w.Post(at+"/capture", w.Sent(w.Get(at+"/capture"), url.Values{"amount": {"10"}})).Has(t, "Take €10.00 from the payer’s card?", "€2.50 goes back to the payer.")
+	w.Post(
+		at+"/capture",
+		w.Sent(w.Get(at+"/capture"), url.Values{"amount": {"10"}}),
+	).Has(
+		t,
+		"Take €10.00 from the payer’s card?",
+		"€2.50 goes back to the payer.",
+	)
 	form, done := w.Moves(at+"/capture", "10.00")
 	done.Has(t, "Done.", "Paid", "€10.00")
 	w.Post(at+"/capture", form).Has(t, "Done.") // sent twice
@@ -164,7 +179,8 @@ func TestPaymentsAsCSV(t *testing.T) {
 	w.Reported()
 	a := w.Get("/dashboard/test/payments.csv?status=succeeded")
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(a.Body, "\ufeff"))).ReadAll()
-	if !strings.HasPrefix(a.Body, "\ufeff") || err != nil || len(rows) != 2 || rows[0][0] != "id" || rows[1][0] != p.ID || rows[1][13] != "'=cmd()" {
+	if !strings.HasPrefix(a.Body, "\ufeff") || err != nil || len(rows) != 2 || rows[0][0] != "id" || rows[1][0] != p.ID ||
+		rows[1][13] != "'=cmd()" {
 		t.Errorf("%v %v", err, rows)
 	}
 	if got := a.Header.Get("Content-Disposition"); got != `attachment; filename="payments.csv"` {
@@ -196,14 +212,37 @@ func TestHostileTexts(t *testing.T) {
 	p := w.Pay(l, desktest.Good, func(s *payment.Submit) { s.PayerName = desktest.Hostile })
 	bad := regexp.MustCompile(`(?i)<script>|<img src=x`)
 	pages := []desktest.Page{
-		w.Get("/dashboard/test/payments"), w.Get("/dashboard/test/payments?q=" + url.QueryEscape(desktest.Hostile)), w.Get("/dashboard/test/payments/" + p.ID),
-		w.Get("/dashboard/test/links"), w.Get("/dashboard/test/links?reference=" + url.QueryEscape(desktest.Hostile)), w.Get("/dashboard/test/links/" + l.ID),
+		w.Get(
+			"/dashboard/test/payments",
+		), w.Get("/dashboard/test/payments?q=" + url.QueryEscape(desktest.Hostile)), w.Get("/dashboard/test/payments/" + p.ID),
+		w.Get(
+			"/dashboard/test/links",
+		), w.Get("/dashboard/test/links?reference=" + url.QueryEscape(desktest.Hostile)), w.Get("/dashboard/test/links/" + l.ID),
 		w.Get("/dashboard/test/links/new?from=" + l.ID), w.Get("/dashboard/test/balance"),
-		w.Post("/dashboard/test/links/preview", url.Values{"description": {desktest.Hostile}, "reference": {desktest.Hostile}, "currency": {desktest.Hostile}}),
-		w.Post("/dashboard/test/links", url.Values{"description": {desktest.Hostile}, "kind": {desktest.Hostile}, "uses": {desktest.Hostile}, "life": {desktest.Hostile}, "amount": {desktest.Hostile}, "currency": {desktest.Hostile}}),
-		w.Post("/dashboard/test/payments/"+p.ID+"/refund", url.Values{"attempt": {w.Attempt(w.Get("/dashboard/test/payments/" + p.ID + "/refund"))}, "amount": {desktest.Hostile}}),
+		w.Post(
+			"/dashboard/test/links/preview",
+			url.Values{"description": {desktest.Hostile}, "reference": {desktest.Hostile}, "currency": {desktest.Hostile}},
+		),
+		w.Post(
+			"/dashboard/test/links",
+			url.Values{
+				"description": {desktest.Hostile},
+				"kind":        {desktest.Hostile},
+				"uses":        {desktest.Hostile},
+				"life":        {desktest.Hostile},
+				"amount":      {desktest.Hostile},
+				"currency":    {desktest.Hostile},
+			},
+		),
+		w.Post(
+			"/dashboard/test/payments/"+p.ID+"/refund",
+			url.Values{"attempt": {w.Attempt(w.Get("/dashboard/test/payments/" + p.ID + "/refund"))}, "amount": {desktest.Hostile}},
+		),
 		w.Post("/dashboard/sign-in", url.Values{"login": {desktest.Hostile}, "password": {desktest.Hostile}, "next": {desktest.Hostile}}),
-		w.Post("/dashboard/account/methods", url.Values{"currencies.simulator.card": {desktest.Hostile}, "enabled.simulator.card": {desktest.Hostile}}),
+		w.Post(
+			"/dashboard/account/methods",
+			url.Values{"currencies.simulator.card": {desktest.Hostile}, "enabled.simulator.card": {desktest.Hostile}},
+		),
 	}
 	for _, p := range pages {
 		if found := bad.FindString(p.Body); found != "" {

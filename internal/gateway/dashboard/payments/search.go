@@ -68,7 +68,14 @@ func (a asked) query(before string) string {
 // filter turns what was asked into the reader's filter. The fault says that the
 // cursor is none of this list's.
 func (v *visit) filter(a asked) (payment.Filter, error) {
-	f := payment.Filter{Account: v.Account.ID, Mode: v.Mode, Status: payment.Status(a.Status), Currency: a.currency, From: a.Period.From, To: a.Period.To}
+	f := payment.Filter{
+		Account:  v.Account.ID,
+		Mode:     v.Mode,
+		Status:   payment.Status(a.Status),
+		Currency: a.currency,
+		From:     a.Period.From,
+		To:       a.Period.To,
+	}
 	if a.Before == "" {
 		return f, nil
 	}
@@ -113,8 +120,17 @@ func (v *visit) findPayments(a asked, limit int) (found, error) {
 		items, err := v.d.Payments.ListPayments(v.Context(), f)
 		return pageOf(items, limit), err
 	}
-	q := report.Query{Account: v.Account.ID, Mode: v.Mode, Text: a.Q, Status: payment.Status(a.Status), Currency: a.currency, From: a.Period.From, To: a.Period.To,
-		Before: a.Before, Limit: limit}
+	q := report.Query{
+		Account:  v.Account.ID,
+		Mode:     v.Mode,
+		Text:     a.Q,
+		Status:   payment.Status(a.Status),
+		Currency: a.currency,
+		From:     a.Period.From,
+		To:       a.Period.To,
+		Before:   a.Before,
+		Limit:    limit,
+	}
 	page, err := v.d.Reports.Search(v.Context(), q)
 	if err != nil {
 		return found{}, err
@@ -128,9 +144,27 @@ func (v *visit) findPayments(a asked, limit int) (found, error) {
 
 // paymentOf is as much of a payment as a list shows.
 func paymentOf(row report.Payment) payment.Payment {
-	return payment.Payment{ID: row.ID, Account: row.Account, Mode: row.Mode, Link: row.Link, Issuer: row.Issuer, Realm: row.Realm, Reference: row.Reference,
-		PayerName: row.PayerName, PayerEmail: row.PayerEmail, CardBrand: row.CardBrand, CardLast4: row.CardLast4, DeclineCode: row.Decline, Status: row.Status,
-		Amount: row.Amount, CapturedMinor: row.Captured, RefundedMinor: row.Refunded, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, Revision: row.Seq}
+	return payment.Payment{
+		ID:            row.ID,
+		Account:       row.Account,
+		Mode:          row.Mode,
+		Link:          row.Link,
+		Issuer:        row.Issuer,
+		Realm:         row.Realm,
+		Reference:     row.Reference,
+		PayerName:     row.PayerName,
+		PayerEmail:    row.PayerEmail,
+		CardBrand:     row.CardBrand,
+		CardLast4:     row.CardLast4,
+		DeclineCode:   row.Decline,
+		Status:        row.Status,
+		Amount:        row.Amount,
+		CapturedMinor: row.Captured,
+		RefundedMinor: row.Refunded,
+		CreatedAt:     row.CreatedAt,
+		UpdatedAt:     row.UpdatedAt,
+		Revision:      row.Seq,
+	}
 }
 
 func pageOf(items []payment.Payment, limit int) found {

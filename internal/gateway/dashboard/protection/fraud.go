@@ -140,8 +140,10 @@ func totalOf(days []history.DayFigures) history.DayFigures {
 
 // plus returns t with d added. It changes the maps of t.
 func plus(t, d history.DayFigures) history.DayFigures {
-	t.Attempts, t.Allowed, t.Challenged, t.Blocked, t.Held, t.Shield = t.Attempts+d.Attempts, t.Allowed+d.Allowed, t.Challenged+d.Challenged, t.Blocked+d.Blocked, t.Held+d.Held, t.Shield+d.Shield
-	t.Authorised, t.Declined, t.Fraud, t.Legitimate = t.Authorised+d.Authorised, t.Declined+d.Declined, t.Fraud+d.Fraud, t.Legitimate+d.Legitimate
+	t.Attempts, t.Allowed, t.Challenged, t.Blocked, t.Held, t.Shield = t.Attempts+d.Attempts, t.Allowed+d.Allowed,
+		t.Challenged+d.Challenged, t.Blocked+d.Blocked, t.Held+d.Held, t.Shield+d.Shield
+	t.Authorised, t.Declined, t.Fraud, t.Legitimate = t.Authorised+d.Authorised, t.Declined+d.Declined, t.Fraud+d.Fraud,
+		t.Legitimate+d.Legitimate
 	t.ReviewOpened, t.ReviewClosed = t.ReviewOpened+d.ReviewOpened, t.ReviewClosed+d.ReviewClosed
 	for c, n := range d.FraudMinor {
 		t.FraudMinor[c] += n
@@ -197,7 +199,11 @@ func (v *visit) fraudFigures(t history.DayFigures) []fraudFigure {
 		{Label: p.T("fraud.attempts"), Value: p.Number(t.Attempts), Note: p.T("fraud.authorisedOf", "Count", p.Number(t.Authorised))},
 		{Label: p.T("fraud.blocked"), Value: p.Number(t.Blocked), Note: cmp.Or(v.moneyText(t.BlockedMinor), share(t.Blocked))},
 		{Label: p.T("fraud.held"), Value: p.Number(t.Held), Note: share(t.Held)},
-		{Label: p.T("fraud.knownFraud"), Value: p.Number(t.Fraud), Note: cmp.Or(v.moneyText(t.FraudMinor), p.T("fraud.ofAuthorised", "Share", p.Percent(t.Fraud, t.Authorised)))},
+		{
+			Label: p.T("fraud.knownFraud"),
+			Value: p.Number(t.Fraud),
+			Note:  cmp.Or(v.moneyText(t.FraudMinor), p.T("fraud.ofAuthorised", "Share", p.Percent(t.Fraud, t.Authorised))),
+		},
 		{Label: p.T("fraud.shield"), Value: p.Number(t.Shield), Note: p.T("fraud.shieldNote")},
 	}
 }
@@ -253,8 +259,12 @@ func (v *visit) fraudCharts(view *fraudView, f history.Figures, total history.Da
 		draw("actions", p.T("fraud.actions"), column(p.T("fraud.blocked"), "bad", func(d history.DayFigures) int64 { return d.Blocked }),
 			column(p.T("fraud.held"), "wait", func(d history.DayFigures) int64 { return d.Held }),
 			column(p.T("fraud.challenged"), "accent", func(d history.DayFigures) int64 { return d.Challenged })),
-		draw("reviews", p.T("fraud.reviewLoad"), column(p.T("fraud.reviewOpened"), "wait", func(d history.DayFigures) int64 { return d.ReviewOpened }),
-			column(p.T("fraud.reviewClosed"), "good", func(d history.DayFigures) int64 { return d.ReviewClosed })),
+		draw(
+			"reviews",
+			p.T("fraud.reviewLoad"),
+			column(p.T("fraud.reviewOpened"), "wait", func(d history.DayFigures) int64 { return d.ReviewOpened }),
+			column(p.T("fraud.reviewClosed"), "good", func(d history.DayFigures) int64 { return d.ReviewClosed }),
+		),
 		draw("shield", p.T("fraud.shieldTitle"), column(p.T("fraud.shield"), "quiet", func(d history.DayFigures) int64 { return d.Shield })),
 	}
 	v.scoreChart(view, f)
@@ -270,12 +280,22 @@ func (v *visit) scoreChart(view *fraudView, f history.Figures) {
 		rated += n
 	}
 	if rated == 0 {
-		view.NoScores = remark{Title: p.T("fraud.scores"), Text: p.T("fraud.noModel"), Action: parts.Button{Text: p.T("fraud.tab.models"), Href: v.Path("fraud", "models")}}
+		view.NoScores = remark{
+			Title:  p.T("fraud.scores"),
+			Text:   p.T("fraud.noModel"),
+			Action: parts.Button{Text: p.T("fraud.tab.models"), Href: v.Path("fraud", "models")},
+		}
 		return
 	}
 
-	c := parts.Chart{ID: "scores", Title: p.T("fraud.scores"), LabelHead: p.T("fraud.score"), Format: p.Number, CSV: v.Path("fraud", "tables", "scores") + "?days=" + view.Days,
-		Series: []parts.Series{{Name: p.T("overview.payments"), Tone: "accent", Values: f.Scores[:]}}}
+	c := parts.Chart{
+		ID:        "scores",
+		Title:     p.T("fraud.scores"),
+		LabelHead: p.T("fraud.score"),
+		Format:    p.Number,
+		CSV:       v.Path("fraud", "tables", "scores") + "?days=" + view.Days,
+		Series:    []parts.Series{{Name: p.T("overview.payments"), Tone: "accent", Values: f.Scores[:]}},
+	}
 	for i := range f.Scores {
 		c.Labels = append(c.Labels, scoreSpan(i))
 	}
@@ -298,7 +318,9 @@ func scoreSpan(i int) string {
 func (v *visit) estimateView(e history.Estimate) estimateView {
 	p := v.Print
 	whole := func(x float64) string { return p.Number(int64(math.Round(x))) }
-	out := estimateView{How: []string{p.T("fraud.estimateHow"), p.T("fraud.estimateComparable", "Count", p.Number(e.Comparable)), p.T("fraud.estimateLimits")}}
+	out := estimateView{
+		How: []string{p.T("fraud.estimateHow"), p.T("fraud.estimateComparable", "Count", p.Number(e.Comparable)), p.T("fraud.estimateLimits")},
+	}
 	switch {
 	case e.Blocked == 0:
 		out.Says = p.T("fraud.estimateNone")
@@ -307,7 +329,17 @@ func (v *visit) estimateView(e history.Estimate) estimateView {
 		out.Says = p.T("fraud.estimateUnknown", "Blocked", p.Number(e.Blocked), "Count", p.Number(e.Comparable))
 	default:
 		out.Value = whole(e.Honest)
-		out.Says = p.T("fraud.estimateSays", "Honest", whole(e.Honest), "Blocked", p.Number(e.Blocked), "Low", whole(e.Low), "High", whole(e.High))
+		out.Says = p.T(
+			"fraud.estimateSays",
+			"Honest",
+			whole(e.Honest),
+			"Blocked",
+			p.Number(e.Blocked),
+			"Low",
+			whole(e.Low),
+			"High",
+			whole(e.High),
+		)
 	}
 
 	return out
@@ -333,14 +365,40 @@ func (v *visit) rulesByID() (map[string]string, error) {
 func (v *visit) ruleHits(list []history.RuleFigures, names map[string]string, days int) parts.Table {
 	p := v.Print
 	t := parts.Table{ID: "rule-hits", Caption: p.T("fraud.hits"), CSV: v.Path("fraud", "tables", "rules") + "?days=" + strconv.Itoa(days),
-		Columns: []parts.Column{{Label: p.T("fraud.rule")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.hitsHead"), Number: true}, {Label: p.T("fraud.hitFraud"), Number: true},
-			{Label: p.T("fraud.hitHonest"), Number: true}, {Label: p.T("fraud.hitUnknown"), Number: true}, {Label: p.T("fraud.money"), Number: true}},
-		Empty: parts.Empty{Icon: "flag", Headline: p.T("fraud.noHits"), Lead: p.T("fraud.noHitsLead"), Actions: []parts.Button{{Text: p.T("fraud.toRules"), Href: v.Path("fraud", "rules")}}}}
+		Columns: []parts.Column{
+			{Label: p.T("fraud.rule")},
+			{Label: p.T("fraud.action")},
+			{Label: p.T("fraud.hitsHead"), Number: true},
+			{Label: p.T("fraud.hitFraud"), Number: true},
+			{
+				Label:  p.T("fraud.hitHonest"),
+				Number: true,
+			},
+			{Label: p.T("fraud.hitUnknown"), Number: true},
+			{Label: p.T("fraud.money"), Number: true},
+		},
+		Empty: parts.Empty{
+			Icon:     "flag",
+			Headline: p.T("fraud.noHits"),
+			Lead:     p.T("fraud.noHitsLead"),
+			Actions:  []parts.Button{{Text: p.T("fraud.toRules"), Href: v.Path("fraud", "rules")}},
+		}}
 	for _, r := range list {
 		// A rule that was deleted meanwhile is shown by its id and has no page.
 		name, known := names[r.Rule]
-		row := parts.Row{Cells: []templ.Component{ruleHitCell(cmp.Or(name, r.Rule), p.T("fraud.version", "Version", strconv.Itoa(r.Version)), r.Shadow), parts.BadgePart(risk.Action(v.Visit, r.Action)),
-			parts.Text(p.Number(r.Hits)), parts.Text(p.Number(r.Fraud)), parts.Text(p.Number(r.Legitimate)), parts.Text(p.Number(r.Hits - r.Fraud - r.Legitimate)), parts.Text(cmp.Or(v.moneyText(r.Minor), "–"))}}
+		row := parts.Row{
+			Cells: []templ.Component{
+				ruleHitCell(cmp.Or(name, r.Rule), p.T("fraud.version", "Version", strconv.Itoa(r.Version)), r.Shadow),
+				parts.BadgePart(risk.Action(v.Visit, r.Action)),
+				parts.Text(
+					p.Number(r.Hits),
+				),
+				parts.Text(p.Number(r.Fraud)),
+				parts.Text(p.Number(r.Legitimate)),
+				parts.Text(p.Number(r.Hits - r.Fraud - r.Legitimate)),
+				parts.Text(cmp.Or(v.moneyText(r.Minor), "–")),
+			},
+		}
 		if known {
 			row.Href = v.Path("fraud", "rules", r.Rule)
 		}
@@ -352,7 +410,21 @@ func (v *visit) ruleHits(list []history.RuleFigures, names map[string]string, da
 
 // The columns of the files.
 var (
-	fraudDayColumns   = []string{"day", "attempts", "allowed", "challenged", "blocked", "held", "shieldRefused", "authorised", "declined", "fraud", "legitimate", "reviewsOpened", "reviewsClosed"}
+	fraudDayColumns = []string{
+		"day",
+		"attempts",
+		"allowed",
+		"challenged",
+		"blocked",
+		"held",
+		"shieldRefused",
+		"authorised",
+		"declined",
+		"fraud",
+		"legitimate",
+		"reviewsOpened",
+		"reviewsClosed",
+	}
 	fraudScoreColumns = []string{"score", "payments"}
 	fraudRuleColumns  = []string{"rule", "version", "action", "shadow", "hits", "fraud", "legitimate", "currency", "amount"}
 )
@@ -395,7 +467,8 @@ func fraudRows(name string, f history.Figures) iter.Seq2[[]string, error] {
 	case "days":
 		for _, d := range f.Days {
 			row := []string{d.Day.Format(time.DateOnly)}
-			for _, n := range []int64{d.Attempts, d.Allowed, d.Challenged, d.Blocked, d.Held, d.Shield, d.Authorised, d.Declined, d.Fraud, d.Legitimate, d.ReviewOpened, d.ReviewClosed} {
+			for _, n := range []int64{d.Attempts, d.Allowed, d.Challenged, d.Blocked, d.Held, d.Shield, d.Authorised, d.Declined, d.Fraud,
+				d.Legitimate, d.ReviewOpened, d.ReviewClosed} {
 				row = append(row, number(n))
 			}
 			rows = append(rows, row)
@@ -408,7 +481,15 @@ func fraudRows(name string, f history.Figures) iter.Seq2[[]string, error] {
 		rows = append(rows, []string{"", number(f.Unrated)})
 	case "rules":
 		for _, r := range f.Rules {
-			row := []string{r.Rule, strconv.Itoa(r.Version), string(r.Action), strconv.FormatBool(r.Shadow), number(r.Hits), number(r.Fraud), number(r.Legitimate)}
+			row := []string{
+				r.Rule,
+				strconv.Itoa(r.Version),
+				string(r.Action),
+				strconv.FormatBool(r.Shadow),
+				number(r.Hits),
+				number(r.Fraud),
+				number(r.Legitimate),
+			}
 			// The counts are repeated in each line of a rule, so a program must not add
 			// them up.
 			for _, c := range slices.Sorted(maps.Keys(r.Minor)) {

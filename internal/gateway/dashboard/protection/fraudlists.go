@@ -45,7 +45,8 @@ var listLives = []struct {
 	key   string
 	life  time.Duration
 	words string
-}{{"", 0, "fraud.life.good"}, {"24h", 24 * time.Hour, "links.life.day"}, {"168h", 7 * 24 * time.Hour, "links.life.week"}, {"720h", 30 * 24 * time.Hour, "links.life.month"}, {"2160h", 90 * 24 * time.Hour, "links.life.quarter"}}
+}{{"", 0, "fraud.life.good"}, {"24h", 24 * time.Hour, "links.life.day"}, {"168h", 7 * 24 * time.Hour, "links.life.week"},
+	{"720h", 30 * 24 * time.Hour, "links.life.month"}, {"2160h", 90 * 24 * time.Hour, "links.life.quarter"}}
 
 // listsView is the lists, of one kind or of all.
 type listsView struct {
@@ -76,8 +77,12 @@ func (d *Pages) showLists(v *visit) error {
 
 	p, r := v.Print, v.Reads()
 	add := parts.Button{Text: p.T("fraud.addEntry"), Href: v.Path("fraud", "lists", "new"), Kind: "primary", Icon: "plus"}
-	view := listsView{Tabs: risk.Tabs(v.Visit, "lists"), Action: v.Path("fraud", "lists"), Head: parts.Head{Title: p.T("fraud.lists"), Lead: p.T("fraud.listsLead"), Actions: []parts.Button{add}},
-		Kinds: []parts.Option{{Value: "", Text: p.T("payments.all")}}}
+	view := listsView{
+		Tabs:   risk.Tabs(v.Visit, "lists"),
+		Action: v.Path("fraud", "lists"),
+		Head:   parts.Head{Title: p.T("fraud.lists"), Lead: p.T("fraud.listsLead"), Actions: []parts.Button{add}},
+		Kinds:  []parts.Option{{Value: "", Text: p.T("payments.all")}},
+	}
 	for _, l := range listKinds {
 		view.Kinds = append(view.Kinds, parts.Option{Value: string(l.kind), Text: p.T(l.words)})
 	}
@@ -102,9 +107,14 @@ func (d *Pages) showLists(v *visit) error {
 		return err
 	}
 
-	view.Table = parts.Table{ID: "entries", Caption: p.T("fraud.lists"), CaptionHidden: true, Columns: []parts.Column{{Label: p.T("fraud.value")}, {Label: p.T("fraud.kind")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.note")},
-		{Label: p.T("fraud.expires"), Number: true}, {Label: p.T("fraud.remove"), Hidden: true}},
-		Empty: parts.Empty{Icon: "shield", Headline: p.T("fraud.noEntries"), Lead: p.T("fraud.noEntriesLead"), Actions: []parts.Button{add}}}
+	view.Table = parts.Table{
+		ID:            "entries",
+		Caption:       p.T("fraud.lists"),
+		CaptionHidden: true,
+		Columns: []parts.Column{{Label: p.T("fraud.value")}, {Label: p.T("fraud.kind")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.note")},
+			{Label: p.T("fraud.expires"), Number: true}, {Label: p.T("fraud.remove"), Hidden: true}},
+		Empty: parts.Empty{Icon: "shield", Headline: p.T("fraud.noEntries"), Lead: p.T("fraud.noEntriesLead"), Actions: []parts.Button{add}},
+	}
 	// The pages keep the kind that is shown.
 	query := "?kind=" + view.Kind
 	if before != "" {
@@ -115,8 +125,20 @@ func (d *Pages) showLists(v *visit) error {
 		view.Table.Pager.Older = v.Path("fraud", "lists") + query + "&before=" + entries[frame.PageSize-1].ID
 	}
 	for _, e := range entries {
-		view.Table.Rows = append(view.Table.Rows, parts.Row{ID: e.ID, Cells: []templ.Component{parts.Code(e.Value), parts.Text(v.kindWords(e.Kind)), parts.BadgePart(risk.Action(v.Visit, e.Action)), parts.Text(cmp.Or(e.Note, "–")),
-			v.expiry(e), v.removal(e)}})
+		view.Table.Rows = append(
+			view.Table.Rows,
+			parts.Row{
+				ID: e.ID,
+				Cells: []templ.Component{
+					parts.Code(e.Value),
+					parts.Text(v.kindWords(e.Kind)),
+					parts.BadgePart(risk.Action(v.Visit, e.Action)),
+					parts.Text(cmp.Or(e.Note, "–")),
+					v.expiry(e),
+					v.removal(e),
+				},
+			},
+		)
 	}
 
 	return v.Render(http.StatusOK, view.Head.Title, listsPage(view))
@@ -181,7 +203,13 @@ func (d *Pages) newListEntry(v *visit) error {
 	}
 
 	f := listForm{Attempt: frame.NewAttempt()}
-	f.Values = map[string][]string{"kind": {cmp.Or(kind, string(rulebook.KindCard))}, "value": {value}, "action": {cmp.Or(v.Param("action"), string(payment.Block))}, "note": {note}, "life": {""}}
+	f.Values = map[string][]string{
+		"kind":   {cmp.Or(kind, string(rulebook.KindCard))},
+		"value":  {value},
+		"action": {cmp.Or(v.Param("action"), string(payment.Block))},
+		"note":   {note},
+		"life":   {""},
+	}
 	return v.listForm(http.StatusOK, f)
 }
 
@@ -211,7 +239,14 @@ func (d *Pages) Listing(v *frame.Visit, p payment.Payment) []parts.Button {
 	for _, l := range listKinds {
 		// The address names only the payment and the kind.
 		if valueOf(p, l.kind) != "" {
-			out = append(out, parts.Button{Text: v.Print.T(l.words), Kind: "small", Href: v.Path("fraud", "lists", "new") + "?payment=" + p.ID + "&kind=" + string(l.kind)})
+			out = append(
+				out,
+				parts.Button{
+					Text: v.Print.T(l.words),
+					Kind: "small",
+					Href: v.Path("fraud", "lists", "new") + "?payment=" + p.ID + "&kind=" + string(l.kind),
+				},
+			)
 		}
 	}
 	return out
@@ -244,7 +279,14 @@ func (d *Pages) addListEntry(v *visit) error {
 		return err
 	}
 
-	e := rulebook.Entry{Account: v.Account.ID, Mode: v.Mode, Kind: rulebook.Kind(in.Get("kind")), Action: payment.Action(in.Get("action")), Value: strings.TrimSpace(in.Get("value")), Note: strings.TrimSpace(in.Get("note"))}
+	e := rulebook.Entry{
+		Account: v.Account.ID,
+		Mode:    v.Mode,
+		Kind:    rulebook.Kind(in.Get("kind")),
+		Action:  payment.Action(in.Get("action")),
+		Value:   strings.TrimSpace(in.Get("value")),
+		Note:    strings.TrimSpace(in.Get("note")),
+	}
 	for _, l := range listLives {
 		if l.life > 0 && in.Get("life") == l.key {
 			// In whole seconds, as the API writes times.
@@ -302,8 +344,21 @@ func (d *Pages) askDeleteListEntry(v *visit) error {
 		return err
 	}
 	p, back := v.Print, v.Path("fraud", "lists")
-	return v.Ask(parts.Question{Head: parts.Head{Title: p.T("fraud.removeTitle"), Back: parts.Button{Text: p.T("fraud.lists"), Href: back}}, Lead: p.T("fraud.removeLead"), Detail: v.kindWords(e.Kind) + ": " + e.Value,
-		Action: v.Path("fraud", "lists", e.ID, "delete"), OK: parts.Button{Text: p.T("fraud.remove"), Kind: "danger"}, Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back}})
+	return v.Ask(
+		parts.Question{
+			Head:   parts.Head{Title: p.T("fraud.removeTitle"), Back: parts.Button{Text: p.T("fraud.lists"), Href: back}},
+			Lead:   p.T("fraud.removeLead"),
+			Detail: v.kindWords(e.Kind) + ": " + e.Value,
+			Action: v.Path(
+				"fraud",
+				"lists",
+				e.ID,
+				"delete",
+			),
+			OK:   parts.Button{Text: p.T("fraud.remove"), Kind: "danger"},
+			Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back},
+		},
+	)
 }
 
 // deleteListEntry removes an entry. One that is already gone counts as removed.
@@ -312,7 +367,8 @@ func (d *Pages) deleteListEntry(v *visit) error {
 		return risk.Unavailable()
 	}
 	// The service deletes only entries of this account and mode.
-	if err := d.Fraud.Rulebook.DeleteListEntry(v.Context(), v.Account.ID, v.Mode, v.PathValue("id")); err != nil && fault.KindOf(err) != fault.KindNotFound {
+	if err := d.Fraud.Rulebook.DeleteListEntry(v.Context(), v.Account.ID, v.Mode, v.PathValue("id")); err != nil &&
+		fault.KindOf(err) != fault.KindNotFound {
 		return err
 	}
 	return v.Redirect(v.Path("fraud", "lists"), "good", v.Print.T("fraud.entryRemoved"))

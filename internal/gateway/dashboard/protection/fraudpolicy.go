@@ -31,7 +31,8 @@ type policyView struct {
 var reviewTimes = []struct {
 	life  time.Duration
 	words string
-}{{0, "fraud.reviewFor.hold"}, {time.Hour, "links.life.hour"}, {24 * time.Hour, "links.life.day"}, {3 * 24 * time.Hour, "fraud.reviewFor.three"}, {5 * 24 * time.Hour, "fraud.reviewFor.five"}}
+}{{0, "fraud.reviewFor.hold"}, {time.Hour, "links.life.hour"}, {24 * time.Hour, "links.life.day"},
+	{3 * 24 * time.Hour, "fraud.reviewFor.three"}, {5 * 24 * time.Hour, "fraud.reviewFor.five"}}
 
 // showPolicy shows the policy of the account and mode.
 func (d *Pages) showPolicy(v *visit) error {
@@ -57,8 +58,27 @@ func (d *Pages) showPolicy(v *visit) error {
 // from is kept as a choice.
 func (v *visit) policy(status int, f policyView) error {
 	p := v.Print
-	f.Tabs, f.Action, f.Head = risk.Tabs(v.Visit, "policy"), v.Path("fraud", "policy"), parts.Head{Title: p.T("fraud.policy"), Lead: p.T("fraud.policyLead")}
-	f.Open, f.Closed = f.Radio("late", "allow", p.T("fraud.failOpen"), p.T("fraud.failOpenHint")), f.Radio("late", "block", p.T("fraud.failClosed"), p.T("fraud.failClosedHint"))
+	f.Tabs, f.Action, f.Head = risk.Tabs(
+		v.Visit,
+		"policy",
+	), v.Path(
+		"fraud",
+		"policy",
+	), parts.Head{
+		Title: p.T("fraud.policy"),
+		Lead:  p.T("fraud.policyLead"),
+	}
+	f.Open, f.Closed = f.Radio(
+		"late",
+		"allow",
+		p.T("fraud.failOpen"),
+		p.T("fraud.failOpenHint"),
+	), f.Radio(
+		"late",
+		"block",
+		p.T("fraud.failClosed"),
+		p.T("fraud.failClosedHint"),
+	)
 	// The values of the choice are durations as text, in which equal times are equal.
 	found := false
 	for _, r := range reviewTimes {
@@ -66,7 +86,10 @@ func (v *visit) policy(status int, f policyView) error {
 		found = found || r.life.String() == f.Values.Get("review")
 	}
 	if life, err := time.ParseDuration(f.Values.Get("review")); !found && err == nil {
-		f.Reviews = append(f.Reviews, parts.Option{Value: life.String(), Text: p.T("fraud.reviewFor.hours", "Hours", p.Number(int64(life/time.Hour)))}) // set through the API
+		f.Reviews = append(
+			f.Reviews,
+			parts.Option{Value: life.String(), Text: p.T("fraud.reviewFor.hours", "Hours", p.Number(int64(life/time.Hour)))},
+		) // set through the API
 	}
 	return v.Render(status, f.Head.Title, policyPage(f))
 }
@@ -127,16 +150,36 @@ func (d *Pages) showModels(v *visit) error {
 	}
 
 	p := v.Print
-	t := parts.Table{ID: "models", Caption: p.T("fraud.models"), CaptionHidden: true, Columns: []parts.Column{{Label: p.T("fraud.versionHead")}, {Label: p.T("fraud.state")}, {Label: p.T("fraud.model.learned")},
-		{Label: "AUC ROC", Number: true}, {Label: p.T("fraud.model.average"), Number: true}, {Label: p.T("fraud.model.cards"), Number: true}, {Label: p.T("fraud.model.when"), Number: true}},
-		Empty: parts.Empty{Icon: "chart", Headline: p.T("fraud.model.none"), Lead: p.T("fraud.model.noneLead")}}
+	t := parts.Table{
+		ID:            "models",
+		Caption:       p.T("fraud.models"),
+		CaptionHidden: true,
+		Columns: []parts.Column{{Label: p.T("fraud.versionHead")}, {Label: p.T("fraud.state")}, {Label: p.T("fraud.model.learned")},
+			{
+				Label:  "AUC ROC",
+				Number: true,
+			}, {Label: p.T("fraud.model.average"), Number: true}, {Label: p.T("fraud.model.cards"), Number: true},
+			{Label: p.T("fraud.model.when"), Number: true}},
+		Empty: parts.Empty{Icon: "chart", Headline: p.T("fraud.model.none"), Lead: p.T("fraud.model.noneLead")},
+	}
 	for _, m := range list {
 		state := modelStates[m.State]
-		t.Rows = append(t.Rows, parts.Row{Cells: []templ.Component{parts.Code(m.Version), parts.BadgePart(parts.Badge{Text: p.T(state.key), Tone: state.tone}),
-			parts.Text(p.T("fraud.model.from", "Payments", p.Number(int64(m.Payments)), "Frauds", p.Number(int64(m.Frauds)))), measure(m.AUC), measure(m.AveragePrecision), measure(m.CardPrecision), parts.When(m.TrainedAt)}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{Cells: []templ.Component{parts.Code(m.Version), parts.BadgePart(parts.Badge{Text: p.T(state.key), Tone: state.tone}),
+				parts.Text(
+					p.T("fraud.model.from", "Payments", p.Number(int64(m.Payments)), "Frauds", p.Number(int64(m.Frauds))),
+				), measure(m.AUC), measure(m.AveragePrecision), measure(m.CardPrecision), parts.When(m.TrainedAt)}},
+		)
 	}
 
-	return v.Render(http.StatusOK, p.T("fraud.models"), modelsPage(modelsView{Tabs: risk.Tabs(v.Visit, "models"), Table: t, Head: parts.Head{Title: p.T("fraud.models"), Lead: p.T("fraud.modelsLead")}}))
+	return v.Render(
+		http.StatusOK,
+		p.T("fraud.models"),
+		modelsPage(
+			modelsView{Tabs: risk.Tabs(v.Visit, "models"), Table: t, Head: parts.Head{Title: p.T("fraud.models"), Lead: p.T("fraud.modelsLead")}},
+		),
+	)
 }
 
 // measure returns a measure of a test, between 0 and 1, with three decimals. Zero means

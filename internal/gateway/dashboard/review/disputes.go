@@ -26,7 +26,14 @@ const maxReference = 100 // characters of an issuer's reference
 var disputeMoves = []struct {
 	to, text, title, lead, ok, kind string
 }{
-	{payment.DisputeUnderReview, "review.dispute.state.underReview", "review.evidenceTitle", "review.evidenceLead", "review.evidenceOK", "primary"},
+	{
+		payment.DisputeUnderReview,
+		"review.dispute.state.underReview",
+		"review.evidenceTitle",
+		"review.evidenceLead",
+		"review.evidenceOK",
+		"primary",
+	},
 	{payment.DisputeWon, "review.dispute.state.won", "review.wonTitle", "review.wonLead", "review.wonOK", "primary"},
 	{payment.DisputeLost, "review.dispute.state.lost", "review.lostTitle", "review.lostLead", "review.lostOK", "danger"},
 }
@@ -98,13 +105,28 @@ func (v *visit) dueCell(p payment.Payment, d payment.Dispute) templ.Component {
 // disputesTable returns every dispute of the payments.
 func (v *visit) disputesTable(items []payment.Payment) parts.Table {
 	t := parts.Table{ID: "dispute-table", Caption: v.Print.T("review.tab.disputes"), CaptionHidden: true,
-		Columns: []parts.Column{{Label: v.Print.T("review.disputeAmount")}, {Label: v.Print.T("payments.status")}, {Label: v.Print.T("review.disputeReason")},
-			{Label: v.Print.T("payments.payer")}, {Label: v.Print.T("review.due"), Number: true}, {Label: v.Print.T("payments.date"), Number: true}},
+		Columns: []parts.Column{
+			{Label: v.Print.T("review.disputeAmount")},
+			{Label: v.Print.T("payments.status")},
+			{Label: v.Print.T("review.disputeReason")},
+			{Label: v.Print.T("payments.payer")},
+			{Label: v.Print.T("review.due"), Number: true},
+			{Label: v.Print.T("payments.date"), Number: true},
+		},
 		Empty: parts.Empty{Icon: "scale", Headline: v.Print.T("review.noneDisputes"), Lead: v.Print.T("review.noneDisputesLead")}}
 	for _, p := range items {
 		for _, d := range p.Disputes {
-			t.Rows = append(t.Rows, parts.Row{ID: d.ID, Href: v.Path("payments", p.ID) + "#disputes", Cells: []templ.Component{parts.Sum(money.Of(d.Minor, p.Amount.Currency)),
-				parts.BadgePart(v.disputeBadge(d)), parts.Text(v.disputeReason(d.Reason)), slip.PayerCell(p), v.dueCell(p, d), parts.When(d.CreatedAt)}})
+			t.Rows = append(
+				t.Rows,
+				parts.Row{
+					ID:   d.ID,
+					Href: v.Path("payments", p.ID) + "#disputes",
+					Cells: []templ.Component{parts.Sum(money.Of(d.Minor, p.Amount.Currency)),
+						parts.BadgePart(
+							v.disputeBadge(d),
+						), parts.Text(v.disputeReason(d.Reason)), slip.PayerCell(p), v.dueCell(p, d), parts.When(d.CreatedAt)},
+				},
+			)
 		}
 	}
 	return t
@@ -113,11 +135,20 @@ func (v *visit) disputesTable(items []payment.Payment) parts.Table {
 // disputesOf returns the disputes of one payment, with what can be done.
 func (v *visit) disputesOf(p payment.Payment) parts.Table {
 	t := parts.Table{ID: "disputes", Caption: v.Print.T("review.tab.disputes"),
-		Columns: []parts.Column{{Label: v.Print.T("review.disputeAmount")}, {Label: v.Print.T("payments.status")}, {Label: v.Print.T("review.disputeReason")},
-			{Label: v.Print.T("review.disputeReference")}, {Label: v.Print.T("review.due"), Number: true}, {Label: v.Print.T("review.action")}}}
+		Columns: []parts.Column{
+			{Label: v.Print.T("review.disputeAmount")},
+			{Label: v.Print.T("payments.status")},
+			{Label: v.Print.T("review.disputeReason")},
+			{Label: v.Print.T("review.disputeReference")},
+			{Label: v.Print.T("review.due"), Number: true},
+			{Label: v.Print.T("review.action")},
+		}}
 	for _, d := range p.Disputes {
-		t.Rows = append(t.Rows, parts.Row{ID: d.ID, Cells: []templ.Component{parts.Sum(money.Of(d.Minor, p.Amount.Currency)), parts.BadgePart(v.disputeBadge(d)),
-			parts.Text(v.disputeReason(d.Reason)), parts.Text(d.Reference), v.dueCell(p, d), actionsCell(v.disputeButtons(p, d))}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{ID: d.ID, Cells: []templ.Component{parts.Sum(money.Of(d.Minor, p.Amount.Currency)), parts.BadgePart(v.disputeBadge(d)),
+				parts.Text(v.disputeReason(d.Reason)), parts.Text(d.Reference), v.dueCell(p, d), actionsCell(v.disputeButtons(p, d))}},
+		)
 	}
 	return t
 }
@@ -215,9 +246,18 @@ func (v *visit) disputePage(wrong parts.Problems) error {
 		return v.Redirect(at, tone, words)
 	}
 
-	f := disputeForm{Action: v.Path("payments", p.ID, "disputes"), Attempt: frame.NewAttempt(), Problems: wrong, Lead: v.Print.T("review.recordLead"),
-		Head: parts.Head{Title: v.Print.T("review.record"), Back: parts.Button{Text: v.Print.T("payments.one", "Amount", p.Amount), Href: at}},
-		OK:   parts.Button{Text: v.Print.T("review.recordOK"), Kind: "primary"}, Leave: parts.Button{Text: v.Print.T("payments.back"), Href: at}}
+	f := disputeForm{
+		Action:   v.Path("payments", p.ID, "disputes"),
+		Attempt:  frame.NewAttempt(),
+		Problems: wrong,
+		Lead:     v.Print.T("review.recordLead"),
+		Head: parts.Head{
+			Title: v.Print.T("review.record"),
+			Back:  parts.Button{Text: v.Print.T("payments.one", "Amount", p.Amount), Href: at},
+		},
+		OK:    parts.Button{Text: v.Print.T("review.recordOK"), Kind: "primary"},
+		Leave: parts.Button{Text: v.Print.T("payments.back"), Href: at},
+	}
 	reasons := parts.Field{ID: "reason", Label: v.Print.T("review.disputeReason")}
 	for _, r := range disputeReasons {
 		reasons.Options = append(reasons.Options, parts.Option{Value: r.reason, Text: v.Print.T(r.key)})
@@ -225,7 +265,14 @@ func (v *visit) disputePage(wrong parts.Problems) error {
 	// At most what was captured can be disputed, which is also the suggestion.
 	amount := slip.AmountField(v.Visit, v.Print.T("review.disputeAmount"), p.Captured())
 	f.Fields = []parts.Field{reasons, amount,
-		{ID: "reference", Label: v.Print.T("review.disputeReference"), Hint: v.Print.T("review.referenceHint"), Optional: true, Max: maxReference, Attrs: parts.Attr("autocomplete", "off")},
+		{
+			ID:       "reference",
+			Label:    v.Print.T("review.disputeReference"),
+			Hint:     v.Print.T("review.referenceHint"),
+			Optional: true,
+			Max:      maxReference,
+			Attrs:    parts.Attr("autocomplete", "off"),
+		},
 		{ID: "evidenceDueAt", Label: v.Print.T("review.due"), Hint: v.Print.T("review.dueHint"), Optional: true, Type: "date"}}
 	status := http.StatusOK
 	if len(wrong) > 0 {

@@ -185,7 +185,9 @@ func (v *visit) reviewTabs(view string) []parts.Tab {
 func (v *visit) openTable(items []payment.Payment) parts.Table {
 	t := parts.Table{ID: "review-table", Caption: v.Print.T("review.tab.open"), CaptionHidden: true,
 		Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("review.score")}, {Label: v.Print.T("review.reason")},
-			{Label: v.Print.T("payments.payer")}, {Label: v.Print.T("review.age")}, {Label: v.Print.T("review.left")}, {Label: v.Print.T("review.action")}},
+			{
+				Label: v.Print.T("payments.payer"),
+			}, {Label: v.Print.T("review.age")}, {Label: v.Print.T("review.left")}, {Label: v.Print.T("review.action")}},
 		Empty: parts.Empty{Icon: "check", Headline: v.Print.T("review.none"), Lead: v.Print.T("review.noneLead")}}
 	names := v.ruleNames(items)
 	for _, p := range items {
@@ -194,9 +196,14 @@ func (v *visit) openTable(items []payment.Payment) parts.Table {
 		}
 		// A test payment lives by its own clock.
 		now := p.At(v.d.Now())
-		t.Rows = append(t.Rows, parts.Row{ID: p.ID, Href: v.Path("payments", p.ID), Cells: []templ.Component{parts.Sum(p.Amount), v.scoreCell(p.Risk),
-			parts.Text(v.whyText(p.Risk, names)), slip.PayerCell(p), parts.Unbroken(v.span(now.Sub(p.HeldSince()))), v.leftCell(p.HoldEnds().Sub(now)),
-			actionsCell(v.verdictButtons(p, "review"))}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{ID: p.ID, Href: v.Path("payments", p.ID), Cells: []templ.Component{parts.Sum(p.Amount), v.scoreCell(p.Risk),
+				parts.Text(
+					v.whyText(p.Risk, names),
+				), slip.PayerCell(p), parts.Unbroken(v.span(now.Sub(p.HeldSince()))), v.leftCell(p.HoldEnds().Sub(now)),
+				actionsCell(v.verdictButtons(p, "review"))}},
+		)
 	}
 	return t
 }
@@ -204,13 +211,28 @@ func (v *visit) openTable(items []payment.Payment) parts.Table {
 // closedTable returns the payments that were decided.
 func (v *visit) closedTable(items []payment.Payment) parts.Table {
 	t := parts.Table{ID: "review-table", Caption: v.Print.T("review.tab.closed"), CaptionHidden: true,
-		Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("review.decision")}, {Label: v.Print.T("payments.status")},
-			{Label: v.Print.T("review.reason")}, {Label: v.Print.T("payments.payer")}, {Label: v.Print.T("review.decided"), Number: true}},
+		Columns: []parts.Column{
+			{Label: v.Print.T("payments.amount")},
+			{Label: v.Print.T("review.decision")},
+			{Label: v.Print.T("payments.status")},
+			{Label: v.Print.T("review.reason")},
+			{Label: v.Print.T("payments.payer")},
+			{Label: v.Print.T("review.decided"), Number: true},
+		},
 		Empty: parts.Empty{Icon: "flag", Headline: v.Print.T("review.noneClosed"), Lead: v.Print.T("review.noneClosedLead")}}
 	names := v.ruleNames(items)
 	for _, p := range items {
-		t.Rows = append(t.Rows, parts.Row{ID: p.ID, Href: v.Path("payments", p.ID), Cells: []templ.Component{parts.Sum(p.Amount), parts.BadgePart(v.reviewBadge(p.Risk.Review)),
-			parts.BadgePart(slip.Badge(v.Visit, p.Status)), parts.Text(v.whyText(p.Risk, names)), slip.PayerCell(p), parts.When(p.Risk.ReviewedAt)}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{
+				ID:   p.ID,
+				Href: v.Path("payments", p.ID),
+				Cells: []templ.Component{parts.Sum(p.Amount), parts.BadgePart(v.reviewBadge(p.Risk.Review)),
+					parts.BadgePart(
+						slip.Badge(v.Visit, p.Status),
+					), parts.Text(v.whyText(p.Risk, names)), slip.PayerCell(p), parts.When(p.Risk.ReviewedAt)},
+			},
+		)
 	}
 	return t
 }
@@ -377,7 +399,16 @@ func approveAsking(v *frame.Visit, p payment.Payment) (parts.Asking, bool) {
 	if p.Capture == "manual" {
 		lead = v.Print.T("review.approveLeadManual", "Amount", p.Amount)
 	}
-	return verdictAsking(v, p, "approve", v.Print.T("review.approveTitle"), lead, v.Print.T("review.approveOK"), "primary", "check"), p.Risk.Review == payment.ReviewOpen
+	return verdictAsking(
+		v,
+		p,
+		"approve",
+		v.Print.T("review.approveTitle"),
+		lead,
+		v.Print.T("review.approveOK"),
+		"primary",
+		"check",
+	), p.Risk.Review == payment.ReviewOpen
 }
 
 // declineAsking asks before a held payment is declined, which voids it.
@@ -476,7 +507,12 @@ func (v *visit) sumStands(id, verdict string) error {
 	// A held payment has no such sum, and one that was refunded as fraud is left to Review.
 	now := p.Undisputed()
 	if p.CapturedMinor > 0 && p.Risk.Review != payment.ReviewRefunded && v.PostForm.Get(slip.FieldSeen) != now.Decimal() {
-		return fault.New(fault.KindConflict, "refundable_amount_changed", "The refundable amount is now %s. Read the payment and decide again.", now)
+		return fault.New(
+			fault.KindConflict,
+			"refundable_amount_changed",
+			"The refundable amount is now %s. Read the payment and decide again.",
+			now,
+		)
 	}
 	return nil
 }

@@ -33,10 +33,30 @@ func TestReviewApproves(t *testing.T) {
 	w.Analysed()
 	at := "/dashboard/test/payments/" + p.ID
 	queue := w.Get("/dashboard/test/review")
-	queue.Has(t, p.ID, "€12.50", "81", "frl_1", "version 3", "data-keys", at+"/approve?from=review", at+"/decline?from=review", at+"/fraud?from=review", "6 days")
+	queue.Has(
+		t,
+		p.ID,
+		"€12.50",
+		"81",
+		"frl_1",
+		"version 3",
+		"data-keys",
+		at+"/approve?from=review",
+		at+"/decline?from=review",
+		at+"/fraud?from=review",
+		"6 days",
+	)
 	w.Get("/dashboard/live/review").Lacks(t, p.ID)
 	shown1 := w.Get(at)
-	shown1.Has(t, "Held for review", "This card: 14 attempts in the last hour", "5 different cards from this network", "81 of 100", "60%", "203.0.113.0/24")
+	shown1.Has(
+		t,
+		"Held for review",
+		"This card: 14 attempts in the last hour",
+		"5 different cards from this network",
+		"81 of 100",
+		"60%",
+		"203.0.113.0/24",
+	)
 	shown1.Lacks(t, at+"/capture", at+"/void")
 	path := at + "/approve?from=review"
 	form := url.Values{"attempt": {w.Attempt(w.Get(path))}}
@@ -48,7 +68,8 @@ func TestReviewApproves(t *testing.T) {
 	}
 	again.Wait()
 	got := w.Payment(p.ID)
-	if got.Status != payment.Succeeded || got.CapturedMinor != 1250 || got.Captures != 1 || got.Risk.Review != payment.ReviewApproved || got.Risk.ReviewedBy == "" {
+	if got.Status != payment.Succeeded || got.CapturedMinor != 1250 || got.Captures != 1 || got.Risk.Review != payment.ReviewApproved ||
+		got.Risk.ReviewedBy == "" {
 		t.Errorf("approved %+v", got)
 	}
 	w.Analysed()
@@ -129,19 +150,27 @@ func TestDisputes(t *testing.T) {
 	p := w.Paid()
 	at := "/dashboard/test/payments/" + p.ID
 	path := at + "/disputes"
-	for _, c := range []struct{ name, value, words string }{{"amount", "12.51", "too large"}, {"evidenceDueAt", "soon", "date"}, {"reason", "whim", "reason"}} {
+	for _, c := range []struct{ name, value, words string }{{"amount", "12.51", "too large"}, {"evidenceDueAt", "soon", "date"},
+		{"reason", "whim", "reason"}} {
 		form := url.Values{"attempt": {w.Attempt(w.Get(path))}, "reason": {"fraudulent"}, "amount": {"12,50"}}
 		form.Set(c.name, c.value)
 		if wrong := w.Post(path, form); wrong.Status != http.StatusUnprocessableEntity || !strings.Contains(wrong.Body, c.words) {
 			t.Errorf("%s is answered %d: %s", c.value, wrong.Status, wrong.Body)
 		}
 	}
-	form := url.Values{"attempt": {w.Attempt(w.Get(path))}, "reason": {"fraudulent"}, "amount": {"12,50"}, "reference": {desktest.Hostile}, "evidenceDueAt": {"2026-01-31"}}
+	form := url.Values{
+		"attempt":       {w.Attempt(w.Get(path))},
+		"reason":        {"fraudulent"},
+		"amount":        {"12,50"},
+		"reference":     {desktest.Hostile},
+		"evidenceDueAt": {"2026-01-31"},
+	}
 	for range 3 {
 		w.Post(path, form).Has(t, "The dispute was recorded.", "Overdue", "Disputed by the payer")
 	}
 	got := w.Payment(p.ID)
-	if len(got.Disputes) != 1 || !got.Disputes[0].EvidenceDueAt.Equal(time.Date(2026, 1, 31, 23, 59, 59, 0, time.UTC)) || got.Disputes[0].Minor != 1250 {
+	if len(got.Disputes) != 1 || !got.Disputes[0].EvidenceDueAt.Equal(time.Date(2026, 1, 31, 23, 59, 59, 0, time.UTC)) ||
+		got.Disputes[0].Minor != 1250 {
 		t.Fatalf("disputes %+v", got.Disputes)
 	}
 	w.Analysed()
@@ -208,7 +237,8 @@ func TestHostileTextsOfReviews(t *testing.T) {
 	w.Analysed()
 	bad := regexp.MustCompile(`(?i)<script>|<img src=x`)
 	for _, lang := range []string{"en", "de", "fr", "es", "pt", "ar", "ja"} {
-		for _, path := range []string{"/dashboard/test/review", "/dashboard/test/payments/" + p.ID, "/dashboard/test/payments/" + p.ID + "/approve"} {
+		for _, path := range []string{"/dashboard/test/review", "/dashboard/test/payments/" + p.ID,
+			"/dashboard/test/payments/" + p.ID + "/approve"} {
 			page := w.Get(path + "?lang=" + lang)
 			if found := bad.FindString(page.Body); found != "" {
 				t.Errorf("%s in %s runs %s", path, lang, found)
@@ -216,8 +246,10 @@ func TestHostileTextsOfReviews(t *testing.T) {
 			page.Lacks(t, "review.", "{{.") // a key or a placeholder that was not filled
 		}
 	}
-	for _, query := range []string{"view=" + url.QueryEscape(desktest.Hostile), "before=" + url.QueryEscape(desktest.Hostile), "view=disputes&before=0"} {
-		if got := w.Do(w.Client, http.MethodGet, "/dashboard/test/review?"+query, nil); got.Status >= http.StatusInternalServerError || bad.MatchString(got.Body) {
+	for _, query := range []string{"view=" + url.QueryEscape(desktest.Hostile), "before=" + url.QueryEscape(desktest.Hostile),
+		"view=disputes&before=0"} {
+		if got := w.Do(w.Client, http.MethodGet, "/dashboard/test/review?"+query, nil); got.Status >= http.StatusInternalServerError ||
+			bad.MatchString(got.Body) {
 			t.Errorf("%s answers %d: %s", query, got.Status, got.Body)
 		}
 	}

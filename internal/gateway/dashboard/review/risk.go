@@ -104,7 +104,18 @@ func (v *visit) riskView(p payment.Payment) riskView {
 		view.Reasons = append(view.Reasons, riskReason{ReasonText(v.Print, reason, p.Amount.Currency), shareText(v.Print, reason.Share)})
 	}
 	for _, hit := range r.Shadow {
-		view.Shadow = append(view.Shadow, v.Print.T("review.shadowHit", "Rule", nameOf(names, hit.Rule), "Version", versionText(hit.Version), "Action", v.decisionBadge(hit.Action).Text))
+		view.Shadow = append(
+			view.Shadow,
+			v.Print.T(
+				"review.shadowHit",
+				"Rule",
+				nameOf(names, hit.Rule),
+				"Version",
+				versionText(hit.Version),
+				"Action",
+				v.decisionBadge(hit.Action).Text,
+			),
+		)
 	}
 	return view
 }
@@ -141,7 +152,11 @@ func (v *visit) riskFacts(p payment.Payment) []parts.Fact {
 	add(v.Print.T("review.country"), r.Country)
 	add(v.Print.T("review.model"), r.Model)
 	if r.ReviewedBy != "" {
-		out = append(out, parts.Fact{Label: v.Print.T("review.by"), Value: v.whoCell(r.ReviewedBy)}, parts.Fact{Label: v.Print.T("review.decided"), Value: parts.When(r.ReviewedAt)})
+		out = append(
+			out,
+			parts.Fact{Label: v.Print.T("review.by"), Value: v.whoCell(r.ReviewedBy)},
+			parts.Fact{Label: v.Print.T("review.decided"), Value: parts.When(r.ReviewedAt)},
+		)
 	}
 	return out
 }
@@ -156,7 +171,11 @@ func (v *visit) whoCell(id string) templ.Component {
 
 // markView returns the label that the payment has, and buttons for the others.
 func (v *visit) markView(p payment.Payment) markView {
-	m := markView{Action: v.Path("payments", p.ID, "mark"), Attempt: frame.NewAttempt(), Label: parts.Badge{Text: v.Print.T("review.label.none"), Tone: "quiet"}}
+	m := markView{
+		Action:  v.Path("payments", p.ID, "mark"),
+		Attempt: frame.NewAttempt(),
+		Label:   parts.Badge{Text: v.Print.T("review.label.none"), Tone: "quiet"},
+	}
 	add := func(words, label string) {
 		m.Buttons = append(m.Buttons, parts.Button{Text: words, Name: "label", Value: label, Kind: "small"})
 	}
@@ -197,8 +216,12 @@ func (v *visit) relatedTable(p payment.Payment) (t parts.Table, failed bool) {
 		return t, false
 	}
 
-	t = parts.Table{ID: "related", Caption: v.Print.T("review.related"), Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("payments.status")},
-		{Label: v.Print.T("review.shares")}, {Label: v.Print.T("review.label")}, {Label: v.Print.T("payments.date"), Number: true}}}
+	t = parts.Table{
+		ID:      "related",
+		Caption: v.Print.T("review.related"),
+		Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("payments.status")},
+			{Label: v.Print.T("review.shares")}, {Label: v.Print.T("review.label")}, {Label: v.Print.T("payments.date"), Number: true}},
+	}
 	for _, r := range rows {
 		t.Rows = append(t.Rows, parts.Row{ID: "related-" + r.ID, Href: v.Path("payments", r.ID), Cells: []templ.Component{parts.Sum(r.Amount),
 			parts.BadgePart(slip.Badge(v.Visit, r.Status)), parts.Text(v.sharedText(p, r)), v.labelCell(r), parts.When(r.CreatedAt)}})

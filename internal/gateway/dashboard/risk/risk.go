@@ -26,7 +26,13 @@ func Tabs(v *frame.Visit, current string) []parts.Tab {
 		return parts.Tab{Text: words, Href: path, Current: key == current}
 	}
 	p := v.Print
-	return []parts.Tab{at("", p.T("fraud.tab.figures")), at("rules", p.T("fraud.tab.rules")), at("lists", p.T("fraud.tab.lists")), at("policy", p.T("fraud.tab.policy")), at("models", p.T("fraud.tab.models"))}
+	return []parts.Tab{
+		at("", p.T("fraud.tab.figures")),
+		at("rules", p.T("fraud.tab.rules")),
+		at("lists", p.T("fraud.tab.lists")),
+		at("policy", p.T("fraud.tab.policy")),
+		at("models", p.T("fraud.tab.models")),
+	}
 }
 
 // Unavailable returns the fault of a process that cannot reach a part of the fraud service.

@@ -96,8 +96,16 @@ func (v *visit) ruleView(r rulebook.Rule) (ruleView, error) {
 		return ruleView{}, err
 	}
 
-	view := ruleView{Head: parts.Head{Title: r.Name, Back: parts.Button{Text: p.T("fraud.rules"), Href: v.Path("fraud", "rules")}}, Tabs: risk.Tabs(v.Visit, "rules"), Badge: v.stateBadge(r.State),
-		When: r.When, Action: v.Path("fraud", "rules", r.ID), Days: strconv.Itoa(days), Spans: risk.SpanOptions(v.Visit), Says: v.stateHint(r.State)}
+	view := ruleView{
+		Head:   parts.Head{Title: r.Name, Back: parts.Button{Text: p.T("fraud.rules"), Href: v.Path("fraud", "rules")}},
+		Tabs:   risk.Tabs(v.Visit, "rules"),
+		Badge:  v.stateBadge(r.State),
+		When:   r.When,
+		Action: v.Path("fraud", "rules", r.ID),
+		Days:   strconv.Itoa(days),
+		Spans:  risk.SpanOptions(v.Visit),
+		Says:   v.stateHint(r.State),
+	}
 	hits, err := v.recentHits()
 	if err != nil {
 		return view, err
@@ -105,11 +113,24 @@ func (v *visit) ruleView(r rulebook.Rule) (ruleView, error) {
 
 	// Without the analytics store both counts are zero.
 	h := hits[r.ID]
-	view.Facts = []parts.Fact{{Label: p.T("fraud.action"), Value: parts.BadgePart(risk.Action(v.Visit, r.Action))}, {Label: p.T("fraud.owner"), Value: parts.Text(v.ruleOwner(r))}, {Label: p.T("fraud.hits30"), Value: parts.Text(p.Number(h.Hits))},
-		{Label: p.T("fraud.shadow30"), Value: parts.Text(p.Number(h.Shadow))}, {Label: p.T("fraud.versionHead"), Value: parts.Text(strconv.Itoa(r.Version))}, {Label: p.T("fraud.changed"), Value: parts.When(r.UpdatedAt)}, {Label: p.T("fraud.id"), Value: parts.Code(r.ID)}}
+	view.Facts = []parts.Fact{
+		{Label: p.T("fraud.action"), Value: parts.BadgePart(risk.Action(v.Visit, r.Action))},
+		{Label: p.T("fraud.owner"), Value: parts.Text(v.ruleOwner(r))},
+		{Label: p.T("fraud.hits30"), Value: parts.Text(p.Number(h.Hits))},
+		{
+			Label: p.T("fraud.shadow30"),
+			Value: parts.Text(p.Number(h.Shadow)),
+		},
+		{Label: p.T("fraud.versionHead"), Value: parts.Text(strconv.Itoa(r.Version))},
+		{Label: p.T("fraud.changed"), Value: parts.When(r.UpdatedAt)},
+		{Label: p.T("fraud.id"), Value: parts.Code(r.ID)},
+	}
 
 	if v.owns(r) {
-		view.Head.Actions = []parts.Button{{Text: p.T("fraud.editRule"), Href: v.Path("fraud", "rules", r.ID, "edit")}, {Text: p.T("fraud.deleteRule"), Href: v.Path("fraud", "rules", r.ID, "delete"), Kind: "danger", Icon: "cross"}}
+		view.Head.Actions = []parts.Button{
+			{Text: p.T("fraud.editRule"), Href: v.Path("fraud", "rules", r.ID, "edit")},
+			{Text: p.T("fraud.deleteRule"), Href: v.Path("fraud", "rules", r.ID, "delete"), Kind: "danger", Icon: "cross"},
+		}
 	}
 	if v.switches(r) {
 		for _, to := range []string{rulebook.On, rulebook.Shadow, rulebook.Off} {
@@ -170,15 +191,35 @@ func (v *visit) who(user string) string {
 // rules are not shown.
 func (v *visit) ruleVersions(r rulebook.Rule) (parts.Table, error) {
 	p := v.Print
-	t := parts.Table{ID: "versions", Caption: p.T("fraud.history"), Columns: []parts.Column{{Label: p.T("fraud.versionHead")}, {Label: p.T("fraud.state")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.condition")},
-		{Label: p.T("fraud.changed")}}}
+	t := parts.Table{
+		ID:      "versions",
+		Caption: p.T("fraud.history"),
+		Columns: []parts.Column{
+			{Label: p.T("fraud.versionHead")},
+			{Label: p.T("fraud.state")},
+			{Label: p.T("fraud.action")},
+			{Label: p.T("fraud.condition")},
+			{Label: p.T("fraud.changed")},
+		},
+	}
 	t.Empty = parts.Empty{Icon: "clock", Headline: p.T("fraud.history"), Lead: p.T("fraud.noHistory")}
 	if !v.switches(r) {
 		return t, nil // what the operator wrote before is the operator's
 	}
 	list, err := v.d.Fraud.Rulebook.RuleVersions(v.Context(), v.Account.ID, v.Mode, r.ID)
 	for _, o := range list {
-		t.Rows = append(t.Rows, parts.Row{Cells: []templ.Component{parts.Text(strconv.Itoa(o.Version)), parts.BadgePart(v.stateBadge(o.State)), parts.BadgePart(risk.Action(v.Visit, o.Action)), condition(o.When), changeCell(v.who(o.UpdatedBy), o.UpdatedAt)}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{
+				Cells: []templ.Component{
+					parts.Text(strconv.Itoa(o.Version)),
+					parts.BadgePart(v.stateBadge(o.State)),
+					parts.BadgePart(risk.Action(v.Visit, o.Action)),
+					condition(o.When),
+					changeCell(v.who(o.UpdatedBy), o.UpdatedAt),
+				},
+			},
+		)
 	}
 	return t, err
 }
@@ -237,11 +278,27 @@ func (v *visit) backtestView(b learning.BacktestResult) backtestView {
 	case b.Matched == 0:
 		out.Verdict = p.T("fraud.verdictNoMatch", "Payments", p.Number(b.Payments))
 	default:
-		out.Verdict = p.T("fraud.verdict", "Matched", p.Number(b.Matched), "Payments", p.Number(b.Payments), "Share", p.Percent(b.Matched, b.Payments))
+		out.Verdict = p.T(
+			"fraud.verdict",
+			"Matched",
+			p.Number(b.Matched),
+			"Payments",
+			p.Number(b.Payments),
+			"Share",
+			p.Percent(b.Matched, b.Payments),
+		)
 	}
 
 	// A young payment without a dispute proves nothing yet.
-	out.Maturity = p.T("fraud.mature", "Mature", p.Number(b.Mature), "Payments", p.Number(b.Payments), "Days", p.Number(int64(b.MatureAfter.Hours()/24)))
+	out.Maturity = p.T(
+		"fraud.mature",
+		"Mature",
+		p.Number(b.Mature),
+		"Payments",
+		p.Number(b.Payments),
+		"Days",
+		p.Number(int64(b.MatureAfter.Hours()/24)),
+	)
 
 	// Matches that the rule would not have changed, or could not be judged on, are notes
 	// below the result.
@@ -266,12 +323,30 @@ func (v *visit) backtestMoney(sums map[money.Currency]learning.BacktestMoney) *p
 		return nil
 	}
 	p := v.Print
-	t := parts.Table{ID: "backtest-money", Caption: p.T("fraud.moneyTitle"), Columns: []parts.Column{{Label: p.T("overview.currency")}, {Label: p.T("fraud.moneyFraud"), Number: true},
-		{Label: p.T("fraud.moneyHonest"), Number: true}, {Label: p.T("fraud.moneyUnknown"), Number: true}, {Label: p.T("fraud.moneyMissed"), Number: true}}}
+	t := parts.Table{
+		ID:      "backtest-money",
+		Caption: p.T("fraud.moneyTitle"),
+		Columns: []parts.Column{{Label: p.T("overview.currency")}, {Label: p.T("fraud.moneyFraud"), Number: true},
+			{
+				Label:  p.T("fraud.moneyHonest"),
+				Number: true,
+			}, {Label: p.T("fraud.moneyUnknown"), Number: true}, {Label: p.T("fraud.moneyMissed"), Number: true}},
+	}
 	// Currencies are not added up.
 	for _, c := range slices.Sorted(maps.Keys(sums)) {
 		m := sums[c]
-		t.Rows = append(t.Rows, parts.Row{Cells: []templ.Component{parts.Text(string(c)), parts.Sum(money.Of(m.FraudStopped, c)), parts.Sum(money.Of(m.HonestStopped, c)), parts.Sum(money.Of(m.UnknownStopped, c)), parts.Sum(money.Of(m.FraudMissed, c))}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{
+				Cells: []templ.Component{
+					parts.Text(string(c)),
+					parts.Sum(money.Of(m.FraudStopped, c)),
+					parts.Sum(money.Of(m.HonestStopped, c)),
+					parts.Sum(money.Of(m.UnknownStopped, c)),
+					parts.Sum(money.Of(m.FraudMissed, c)),
+				},
+			},
+		)
 	}
 	return &t
 }
@@ -279,11 +354,27 @@ func (v *visit) backtestMoney(sums map[money.Currency]learning.BacktestMoney) *p
 // backtestExamples returns payments that the rule matched.
 func (v *visit) backtestExamples(rows []history.Row) parts.Table {
 	p := v.Print
-	t := parts.Table{ID: "backtest-examples", Caption: p.T("fraud.examples"), Columns: []parts.Column{{Label: p.T("payments.payer")}, {Label: p.T("payments.amount"), Number: true}, {Label: p.T("payments.status")},
-		{Label: p.T("fraud.known")}, {Label: p.T("payments.date"), Number: true}},
-		Empty: parts.Empty{Icon: "search", Headline: p.T("fraud.noExamples"), Lead: p.T("fraud.noExamplesLead")}}
+	t := parts.Table{
+		ID:      "backtest-examples",
+		Caption: p.T("fraud.examples"),
+		Columns: []parts.Column{{Label: p.T("payments.payer")}, {Label: p.T("payments.amount"), Number: true}, {Label: p.T("payments.status")},
+			{Label: p.T("fraud.known")}, {Label: p.T("payments.date"), Number: true}},
+		Empty: parts.Empty{Icon: "search", Headline: p.T("fraud.noExamples"), Lead: p.T("fraud.noExamplesLead")},
+	}
 	for _, r := range rows {
-		t.Rows = append(t.Rows, parts.Row{Href: v.Path("payments", r.ID), Cells: []templ.Component{exampleCell(r), parts.Sum(r.Amount), parts.BadgePart(slip.Badge(v.Visit, r.Status)), parts.BadgePart(v.knownBadge(r)), parts.When(r.CreatedAt)}})
+		t.Rows = append(
+			t.Rows,
+			parts.Row{
+				Href: v.Path("payments", r.ID),
+				Cells: []templ.Component{
+					exampleCell(r),
+					parts.Sum(r.Amount),
+					parts.BadgePart(slip.Badge(v.Visit, r.Status)),
+					parts.BadgePart(v.knownBadge(r)),
+					parts.When(r.CreatedAt),
+				},
+			},
+		)
 	}
 	return t
 }

@@ -105,13 +105,20 @@ func (d *Pages) listRules(v *visit) error {
 
 	p := v.Print
 	add := parts.Button{Text: p.T("fraud.newRule"), Href: v.Path("fraud", "rules", "new"), Kind: "primary", Icon: "plus"}
-	view := rulesView{Tabs: risk.Tabs(v.Visit, "rules"), Head: parts.Head{Title: p.T("fraud.rules"), Lead: p.T("fraud.rulesLead"), Actions: []parts.Button{add}}}
+	view := rulesView{
+		Tabs: risk.Tabs(v.Visit, "rules"),
+		Head: parts.Head{Title: p.T("fraud.rules"), Lead: p.T("fraud.rulesLead"), Actions: []parts.Button{add}},
+	}
 	view.Own, view.House = v.ruleTable("own-rules", p.T("fraud.ownRules")), v.ruleTable("house-rules", p.T("fraud.houseRules"))
 	view.Own.Empty = parts.Empty{Icon: "shield", Headline: p.T("fraud.noRules"), Lead: p.T("fraud.noRulesLead"), Actions: []parts.Button{add}}
 	for _, r := range rules {
 		h := hits[r.ID]
-		row := parts.Row{ID: r.ID, Href: v.Path("fraud", "rules", r.ID), Cells: []templ.Component{ruleNameCell(r), parts.BadgePart(risk.Action(v.Visit, r.Action)), parts.BadgePart(v.stateBadge(r.State)),
-			parts.Text(p.Number(h.Hits)), parts.Text(p.Number(h.Shadow))}}
+		row := parts.Row{
+			ID:   r.ID,
+			Href: v.Path("fraud", "rules", r.ID),
+			Cells: []templ.Component{ruleNameCell(r), parts.BadgePart(risk.Action(v.Visit, r.Action)), parts.BadgePart(v.stateBadge(r.State)),
+				parts.Text(p.Number(h.Hits)), parts.Text(p.Number(h.Shadow))},
+		}
 		// A rule of the default set becomes the account's when its state is changed, but
 		// keeps its place in the list.
 		if r.Account == "" || r.Builtin {
@@ -127,8 +134,17 @@ func (d *Pages) listRules(v *visit) error {
 // ruleTable returns an empty table of rules.
 func (v *visit) ruleTable(id, caption string) parts.Table {
 	p := v.Print
-	return parts.Table{ID: id, Caption: caption, Columns: []parts.Column{{Label: p.T("fraud.rule")}, {Label: p.T("fraud.action")}, {Label: p.T("fraud.state")}, {Label: p.T("fraud.hits30"), Number: true},
-		{Label: p.T("fraud.shadow30"), Number: true}}}
+	return parts.Table{
+		ID:      id,
+		Caption: caption,
+		Columns: []parts.Column{
+			{Label: p.T("fraud.rule")},
+			{Label: p.T("fraud.action")},
+			{Label: p.T("fraud.state")},
+			{Label: p.T("fraud.hits30"), Number: true},
+			{Label: p.T("fraud.shadow30"), Number: true},
+		},
+	}
 }
 
 // stateBadge returns the state of a rule.
@@ -176,15 +192,36 @@ func (d *Pages) newRule(v *visit) error {
 // ruleForm renders the form of a rule; the id "" is a new one.
 func (v *visit) ruleForm(status int, f ruleForm, id string) error {
 	p := v.Print
-	f.Tabs, f.Check, f.Back, f.Action = risk.Tabs(v.Visit, "rules"), v.Path("fraud", "rules", "check"), v.Path("fraud", "rules"), v.Path("fraud", "rules")
+	f.Tabs, f.Check, f.Back, f.Action = risk.Tabs(
+		v.Visit,
+		"rules",
+	), v.Path(
+		"fraud",
+		"rules",
+		"check",
+	), v.Path(
+		"fraud",
+		"rules",
+	), v.Path(
+		"fraud",
+		"rules",
+	)
 	f.Head = parts.Head{Title: p.T("fraud.newRule"), Back: parts.Button{Text: p.T("fraud.rules"), Href: f.Back}}
 	if id != "" {
 		// A stored rule is sent to its own address, and the way back leads to its page.
 		f.Back, f.Action = v.Path("fraud", "rules", id), v.Path("fraud", "rules", id)
-		f.Head = parts.Head{Title: p.T("fraud.editRule"), Back: parts.Button{Text: cmp.Or(f.Values.Get("name"), p.T("fraud.rules")), Href: f.Back}}
+		f.Head = parts.Head{
+			Title: p.T("fraud.editRule"),
+			Back:  parts.Button{Text: cmp.Or(f.Values.Get("name"), p.T("fraud.rules")), Href: f.Back},
+		}
 	}
 	f.States = []parts.Check{f.Radio("state", rulebook.Shadow, p.T("fraud.state.shadow"), p.T("fraud.state.shadowHint")),
-		f.Radio("state", rulebook.On, p.T("fraud.state.on"), p.T("fraud.state.onHint")), f.Radio("state", rulebook.Off, p.T("fraud.state.off"), p.T("fraud.state.offHint"))}
+		f.Radio(
+			"state",
+			rulebook.On,
+			p.T("fraud.state.on"),
+			p.T("fraud.state.onHint"),
+		), f.Radio("state", rulebook.Off, p.T("fraud.state.off"), p.T("fraud.state.offHint"))}
 	f.Actions = risk.Actions(v.Visit, payment.Challenge, payment.Allow, payment.Block, payment.Hold)
 	f.Variables, f.Examples = v.variables(), v.examples()
 	return v.Render(status, f.Head.Title, ruleFormPage(f))
@@ -347,9 +384,19 @@ func (d *Pages) askRuleState(v *visit) error {
 	if err != nil {
 		return err
 	}
-	q := parts.Question{Head: parts.Head{Title: p.T(words.title), Back: parts.Button{Text: r.Name, Href: back}}, Lead: p.T(words.lead), Action: v.Path("fraud", "rules", r.ID, "state"),
+	q := parts.Question{
+		Head:   parts.Head{Title: p.T(words.title), Back: parts.Button{Text: r.Name, Href: back}},
+		Lead:   p.T(words.lead),
+		Action: v.Path("fraud", "rules", r.ID, "state"),
 		Detail: p.T("fraud.hitsSoFar", "Hits", p.Number(hits[r.ID].Hits), "Shadow", p.Number(hits[r.ID].Shadow)),
-		OK:     parts.Button{Text: p.T(words.title), Kind: words.kind, Name: "to", Value: to}, Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back}}
+		OK: parts.Button{
+			Text:  p.T(words.title),
+			Kind:  words.kind,
+			Name:  "to",
+			Value: to,
+		},
+		Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back},
+	}
 	return v.Ask(q)
 }
 
@@ -393,8 +440,21 @@ func (d *Pages) askDeleteRule(v *visit) error {
 		return err
 	}
 	p, back := v.Print, v.Path("fraud", "rules", r.ID)
-	return v.Ask(parts.Question{Head: parts.Head{Title: p.T("fraud.deleteRule"), Back: parts.Button{Text: r.Name, Href: back}}, Lead: p.T("fraud.deleteRuleLead"), Detail: r.Name,
-		Action: v.Path("fraud", "rules", r.ID, "delete"), OK: parts.Button{Text: p.T("fraud.deleteRule"), Kind: "danger"}, Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back}})
+	return v.Ask(
+		parts.Question{
+			Head:   parts.Head{Title: p.T("fraud.deleteRule"), Back: parts.Button{Text: r.Name, Href: back}},
+			Lead:   p.T("fraud.deleteRuleLead"),
+			Detail: r.Name,
+			Action: v.Path(
+				"fraud",
+				"rules",
+				r.ID,
+				"delete",
+			),
+			OK:   parts.Button{Text: p.T("fraud.deleteRule"), Kind: "danger"},
+			Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back},
+		},
+	)
 }
 
 // deleteRule deletes a rule. One that is already gone counts as deleted.

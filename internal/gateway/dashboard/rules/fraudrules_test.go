@@ -20,12 +20,26 @@ func TestFraudRules(t *testing.T) {
 	form := w.Get(desktest.FraudPath + "/rules/new")
 	form.Has(t, "address.cards_1d", "Different cards", "link.declined_1h", `value="shadow" checked`)
 	attempt := w.Attempt(form)
-	in := url.Values{"name": {"Many <cards>"}, "action": {"block"}, "when": {"amount > 5 &&\n address.card_1d >= 4"}, "state": {"shadow"}, "attempt": {attempt}, "do": {"save"}}
+	in := url.Values{
+		"name":    {"Many <cards>"},
+		"action":  {"block"},
+		"when":    {"amount > 5 &&\n address.card_1d >= 4"},
+		"state":   {"shadow"},
+		"attempt": {attempt},
+		"do":      {"save"},
+	}
 	p := w.Post(desktest.FraudPath+"/rules", in)
 	if p.Status != http.StatusUnprocessableEntity {
 		t.Errorf("a mistake answers %d", p.Status)
 	}
-	p.Has(t, "Did you mean address.cards_1d?", " address.card_1d &gt;= 4\n        ^</pre>", "Many &lt;cards&gt;", `value="block" selected`, `id="when-error"`)
+	p.Has(
+		t,
+		"Did you mean address.cards_1d?",
+		" address.card_1d &gt;= 4\n        ^</pre>",
+		"Many &lt;cards&gt;",
+		`value="block" selected`,
+		`id="when-error"`,
+	)
 	w.Post(desktest.FraudPath+"/rules/check", url.Values{"when": {"amount > "}}, "HX-Request", "true").Has(t, `class="error"`)
 	ok := w.Post(desktest.FraudPath+"/rules/check", url.Values{"when": {"amount > 5"}}, "HX-Request", "true")
 	ok.Has(t, "The condition is understood.")
@@ -47,7 +61,21 @@ func TestFraudRules(t *testing.T) {
 	rule(w, id, rulebook.On, 2)
 	edit := w.Get(one + "/edit")
 	edit.Has(t, "amount &gt; 5 &amp;&amp; address.cards_1d &gt;= 4", `value="on" checked`)
-	w.Post(one, url.Values{"name": {"Fewer"}, "action": {"review"}, "when": {"amount > 7"}, "state": {"off"}, "attempt": {w.Attempt(edit)}, "do": {"save"}}).Has(t, "Fewer", "Is not asked.")
+	w.Post(
+		one,
+		url.Values{
+			"name":    {"Fewer"},
+			"action":  {"review"},
+			"when":    {"amount > 7"},
+			"state":   {"off"},
+			"attempt": {w.Attempt(edit)},
+			"do":      {"save"},
+		},
+	).Has(
+		t,
+		"Fewer",
+		"Is not asked.",
+	)
 	rule(w, id, rulebook.Off, 3)
 	w.Get(one).Has(t, "amount &gt; 5 &amp;&amp; address.cards_1d &gt;= 4", "Hold for review", desktest.Username)
 	w.Post(one+"/delete", url.Values{"attempt": {w.Attempt(w.Get(one + "/delete"))}}).Has(t, "The rule is deleted.")
@@ -99,12 +127,29 @@ func TestFraudBacktest(t *testing.T) {
 	small, large := w.Pay(l, "4242424242424242", nil), w.Pay(w.Link(func(r *link.CreateRequest) { r.Amount = "900" }), "5555555555554444", nil)
 	w.Pay(w.Link(func(r *link.CreateRequest) { r.Amount = "901" }), "4000000000000002", nil)
 	w.Analysed()
-	form := url.Values{"name": {"Large"}, "action": {"review"}, "when": {"amount > 500"}, "state": {"shadow"}, "attempt": {w.Attempt(w.Get(desktest.FraudPath + "/rules/new"))}, "do": {"backtest"}}
+	form := url.Values{
+		"name":    {"Large"},
+		"action":  {"review"},
+		"when":    {"amount > 500"},
+		"state":   {"shadow"},
+		"attempt": {w.Attempt(w.Get(desktest.FraudPath + "/rules/new"))},
+		"do":      {"backtest"},
+	}
 	p := w.Post(desktest.FraudPath+"/rules", form)
-	p.Has(t, "It would have matched 2 of 3 payments (66.7%).", "Precision: cannot be said.", "Recall: cannot be said.", "0 of 3 payments are older than 60 days", "were declined by the issuer",
-		`href="/dashboard/test/payments/`+large.ID+`"`, "€900.00", `value="Large"`)
+	p.Has(
+		t,
+		"It would have matched 2 of 3 payments (66.7%).",
+		"Precision: cannot be said.",
+		"Recall: cannot be said.",
+		"0 of 3 payments are older than 60 days",
+		"were declined by the issuer",
+		`href="/dashboard/test/payments/`+large.ID+`"`,
+		"€900.00",
+		`value="Large"`,
+	)
 	p.Lacks(t, small.ID)
-	if rules, err := w.Rulebook.Rules(t.Context(), w.Account, link.Test); err != nil || slices.ContainsFunc(rules, func(r rulebook.Rule) bool { return !r.Builtin }) {
+	if rules, err := w.Rulebook.Rules(t.Context(), w.Account, link.Test); err != nil ||
+		slices.ContainsFunc(rules, func(r rulebook.Rule) bool { return !r.Builtin }) {
 		t.Errorf("a test kept a rule: %+v, %v", rules, err)
 	}
 	id := w.MakeRule("Small", "block", "amount < 20", "off")

@@ -23,18 +23,30 @@ type variable struct {
 }
 
 // variableKinds are the entities of variables, in the order in which they are shown.
-var variableKinds = []struct{ entity, words string }{{"", "fraud.of.attempt"}, {"card", "fraud.of.card"}, {"address", "fraud.of.address"}, {"email", "fraud.of.email"},
-	{"link", "fraud.of.link"}, {"account", "fraud.of.account"}, {"bin", "fraud.of.bin"}}
+var variableKinds = []struct{ entity, words string }{
+	{"", "fraud.of.attempt"},
+	{"card", "fraud.of.card"},
+	{"address", "fraud.of.address"},
+	{"email", "fraud.of.email"},
+	{"link", "fraud.of.link"},
+	{"account", "fraud.of.account"},
+	{"bin", "fraud.of.bin"},
+}
 
 // variableWords say what a variable means: those of the attempt by their whole name, the
 // others by the part after the entity.
 var variableWords = map[string]string{
-	"amount": "fraud.var.amount", "amount_minor": "fraud.var.amountMinor", "currency": "fraud.var.currency", "card.fingerprint": "fraud.var.fingerprint", "card.bin": "fraud.var.bin",
-	"card.brand": "fraud.var.brand", "payer.email": "fraud.var.email", "payer.email_domain": "fraud.var.domain", "payer.address": "fraud.var.address", "payer.country": "fraud.var.country",
-	"link.id": "fraud.var.link", "score": "fraud.var.score", "scored": "fraud.var.scored", "hour": "fraud.var.hour", "weekend": "fraud.var.weekend", "night": "fraud.var.night",
+	"amount": "fraud.var.amount", "amount_minor": "fraud.var.amountMinor", "currency": "fraud.var.currency",
+	"card.fingerprint": "fraud.var.fingerprint", "card.bin": "fraud.var.bin",
+	"card.brand": "fraud.var.brand", "payer.email": "fraud.var.email", "payer.email_domain": "fraud.var.domain",
+	"payer.address": "fraud.var.address", "payer.country": "fraud.var.country",
+	"link.id": "fraud.var.link", "score": "fraud.var.score", "scored": "fraud.var.scored", "hour": "fraud.var.hour",
+	"weekend": "fraud.var.weekend", "night": "fraud.var.night",
 
-	"attempted": "fraud.var.attempted", "authorised": "fraud.var.authorised", "declined": "fraud.var.declined", "disputed": "fraud.var.disputed", "mean": "fraud.var.mean",
-	"dispute_rate": "fraud.var.disputeRate", "age_days": "fraud.var.age", "hours_since": "fraud.var.since", "amount_ratio": "fraud.var.ratio", "amount_deviation": "fraud.var.deviation",
+	"attempted": "fraud.var.attempted", "authorised": "fraud.var.authorised", "declined": "fraud.var.declined",
+	"disputed": "fraud.var.disputed", "mean": "fraud.var.mean",
+	"dispute_rate": "fraud.var.disputeRate", "age_days": "fraud.var.age", "hours_since": "fraud.var.since",
+	"amount_ratio": "fraud.var.ratio", "amount_deviation": "fraud.var.deviation",
 	"amount_peak": "fraud.var.peak", "unrest": "fraud.var.unrest", "recent_disputes": "fraud.var.recent", "cards": "fraud.var.cards",
 }
 

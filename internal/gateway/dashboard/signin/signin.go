@@ -81,8 +81,12 @@ func (d *Pages) signIn(v *visit) error {
 
 	f := signInForm{Base: d.Base, Login: strings.TrimSpace(form.Get("login")), Next: form.Get("next"), Proof: form.Get("proof")}
 	// The service knows by the proof which of the two steps this is.
-	in, err := d.Merchants.SignIn(v.Context(), merchant.SignInRequest{Login: f.Login, Password: form.Get("password"), Proof: f.Proof, OTP: form.Get("code"),
-		TwoSteps: true, Client: v.client()}, nil)
+	in, err := d.Merchants.SignIn(
+		v.Context(),
+		merchant.SignInRequest{Login: f.Login, Password: form.Get("password"), Proof: f.Proof, OTP: form.Get("code"),
+			TwoSteps: true, Client: v.client()},
+		nil,
+	)
 	switch {
 	case errors.Is(err, merchant.ErrCredentials):
 		f.Problems = parts.Problems{{Field: "login", Text: v.Print.T("common.credentials")}}

@@ -53,7 +53,11 @@ func (d *Pages) signUpAgain(v *visit, status int, f signUpForm) error {
 
 	f.Base = d.Base
 	note := func(headline, lead string) error {
-		return v.Render(http.StatusForbidden, headline, notePage(headline, lead, parts.Button{Text: v.Print.T("account.toSignIn"), Href: d.Base + "/dashboard/sign-in"}))
+		return v.Render(
+			http.StatusForbidden,
+			headline,
+			notePage(headline, lead, parts.Button{Text: v.Print.T("account.toSignIn"), Href: d.Base + "/dashboard/sign-in"}),
+		)
 	}
 	switch {
 	case policy.SignUp == merchant.Closed:
@@ -92,7 +96,11 @@ func (d *Pages) signUp(v *visit) error {
 		return d.signUpAgain(v, frame.StatusOf(refused.Kind), f)
 	}
 
-	in, err := d.Merchants.SignIn(v.Context(), merchant.SignInRequest{Login: up.User.Username, Password: form.Get("password"), Client: v.client()}, nil)
+	in, err := d.Merchants.SignIn(
+		v.Context(),
+		merchant.SignInRequest{Login: up.User.Username, Password: form.Get("password"), Client: v.client()},
+		nil,
+	)
 	if err != nil {
 		return err
 	}

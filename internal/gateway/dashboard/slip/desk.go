@@ -44,8 +44,12 @@ func (d Desk) Read(v *frame.Visit) (payment.Payment, error) {
 // NewAsking returns a page that asks before verb, the last part of the path, is done with
 // p. It has a new attempt id.
 func NewAsking(v *frame.Visit, p payment.Payment, verb string) parts.Asking {
-	a := parts.Asking{Action: v.Path("payments", p.ID, verb), Attempt: frame.NewAttempt(), Back: parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("payments", p.ID)},
-		Head: parts.Head{Back: parts.Button{Text: v.Print.T("payments.one", "Amount", p.Amount), Href: v.Path("payments", p.ID)}}}
+	a := parts.Asking{
+		Action:  v.Path("payments", p.ID, verb),
+		Attempt: frame.NewAttempt(),
+		Back:    parts.Button{Text: v.Print.T("payments.back"), Href: v.Path("payments", p.ID)},
+		Head:    parts.Head{Back: parts.Button{Text: v.Print.T("payments.one", "Amount", p.Amount), Href: v.Path("payments", p.ID)}},
+	}
 	return a
 }
 

@@ -87,11 +87,25 @@ func Cursor(p payment.Payment) string {
 // Table returns a table of payments. The page adds its caption, its pages and what it shows
 // without rows. A row that came after since, in milliseconds since 1970, is marked.
 func Table(v *frame.Visit, items []payment.Payment, since string) parts.Table {
-	t := parts.Table{ID: "payment-table", Columns: []parts.Column{{Label: v.Print.T("payments.amount")}, {Label: v.Print.T("payments.status")}, {Label: v.Print.T("payments.payer")},
-		{Label: v.Print.T("payments.reference")}, {Label: v.Print.T("payments.date"), Number: true}}}
+	t := parts.Table{
+		ID: "payment-table",
+		Columns: []parts.Column{
+			{Label: v.Print.T("payments.amount")},
+			{Label: v.Print.T("payments.status")},
+			{Label: v.Print.T("payments.payer")},
+			{Label: v.Print.T("payments.reference")},
+			{Label: v.Print.T("payments.date"), Number: true},
+		},
+	}
 	for _, p := range items {
 		row := parts.Row{ID: p.ID, Href: v.Path("payments", p.ID), Fresh: Fresh(p, since),
-			Cells: []templ.Component{parts.Sum(p.Amount), parts.BadgePart(Badge(v, p.Status)), PayerCell(p), parts.Text(p.Reference), parts.When(p.CreatedAt)}}
+			Cells: []templ.Component{
+				parts.Sum(p.Amount),
+				parts.BadgePart(Badge(v, p.Status)),
+				PayerCell(p),
+				parts.Text(p.Reference),
+				parts.When(p.CreatedAt),
+			}}
 		t.Rows = append(t.Rows, row)
 	}
 	return t
@@ -101,7 +115,12 @@ func Table(v *frame.Visit, items []payment.Payment, since string) parts.Table {
 // merchant's available and pending balance.
 func TransferCells(v *frame.Visit, account string, t ledger.Transfer, at time.Time) []templ.Component {
 	available, pending := t.Effect(account)
-	return []templ.Component{parts.Text(transferWords(v, t)), moved(money.Of(available, t.Currency)), moved(money.Of(pending, t.Currency)), parts.When(at)}
+	return []templ.Component{
+		parts.Text(transferWords(v, t)),
+		moved(money.Of(available, t.Currency)),
+		moved(money.Of(pending, t.Currency)),
+		parts.When(at),
+	}
 }
 
 // transferWords returns the kind of a transfer; a refund's also depends on its phase.

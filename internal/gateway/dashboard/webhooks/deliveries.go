@@ -120,10 +120,34 @@ func (d *Pages) showEndpoint(v *visit) error {
 	}
 
 	p := v.Print
-	view := endpointView{Problems: wrong, Dates: v.DatesView(asked.Dates, v.Path("webhooks", e.ID), asked.others(), wrong, frame.Presets[:6]...), Head: v.endpointHead(e), Badge: v.endpointBadge(e), Enabled: e.Enabled(), Switch: v.Path("webhooks", e.ID, "enabled"),
-		Test: v.Path("webhooks", e.ID, "test"), Attempt: frame.NewAttempt(), Filter: asked, FilterTo: v.Path("webhooks", e.ID), BulkHref: v.Path("webhooks", e.ID, "redeliver"),
-		Types: v.eventOptions(parts.Option{Value: notify.TestPing, Text: p.T("webhooks.testPing")}), FilterTypes: v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}),
-		Statuses: v.deliveryOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}, notify.Pending, notify.Succeeded, notify.Failed, notify.DeadLetter)}
+	view := endpointView{
+		Problems: wrong,
+		Dates:    v.DatesView(asked.Dates, v.Path("webhooks", e.ID), asked.others(), wrong, frame.Presets[:6]...),
+		Head:     v.endpointHead(e),
+		Badge:    v.endpointBadge(e),
+		Enabled:  e.Enabled(),
+		Switch:   v.Path("webhooks", e.ID, "enabled"),
+		Test: v.Path(
+			"webhooks",
+			e.ID,
+			"test",
+		),
+		Attempt:  frame.NewAttempt(),
+		Filter:   asked,
+		FilterTo: v.Path("webhooks", e.ID),
+		BulkHref: v.Path("webhooks", e.ID, "redeliver"),
+		Types: v.eventOptions(
+			parts.Option{Value: notify.TestPing, Text: p.T("webhooks.testPing")},
+		),
+		FilterTypes: v.eventOptions(parts.Option{Value: "", Text: p.T("webhooks.any")}),
+		Statuses: v.deliveryOptions(
+			parts.Option{Value: "", Text: p.T("webhooks.any")},
+			notify.Pending,
+			notify.Succeeded,
+			notify.Failed,
+			notify.DeadLetter,
+		),
+	}
 	// A disabled endpoint says why. An enabled one that fails says since when, because it
 	// will be disabled if that goes on.
 	if !e.Enabled() {
@@ -133,7 +157,11 @@ func (d *Pages) showEndpoint(v *visit) error {
 		view.Why = p.T("webhooks.failingLead")
 		view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.failingSince"), Value: parts.When(e.FailingSince)})
 	}
-	view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.created"), Value: parts.When(e.CreatedAt)}, parts.Fact{Label: p.T("webhooks.id"), Value: parts.Code(e.ID)})
+	view.Facts = append(
+		view.Facts,
+		parts.Fact{Label: p.T("webhooks.created"), Value: parts.When(e.CreatedAt)},
+		parts.Fact{Label: p.T("webhooks.id"), Value: parts.Code(e.ID)},
+	)
 	if !everyEvent(e) {
 		view.Events = e.Events
 	}
@@ -160,7 +188,8 @@ func (v *visit) endpointHead(e notify.Endpoint) parts.Head {
 
 // why returns why an endpoint is disabled.
 func (v *visit) why(e notify.Endpoint) string {
-	key := map[string]string{notify.ReasonGone: "webhooks.whyGone", notify.ReasonFailing: "webhooks.whyFailing", notify.ReasonManual: "webhooks.whyManual"}[e.DisabledReason]
+	key := map[string]string{notify.ReasonGone: "webhooks.whyGone", notify.ReasonFailing: "webhooks.whyFailing",
+		notify.ReasonManual: "webhooks.whyManual"}[e.DisabledReason]
 	// A reason of a newer version of the program, as it is.
 	if key == "" {
 		return e.DisabledReason
@@ -265,7 +294,10 @@ func (v *visit) deliveryTable(e notify.Endpoint, asked deliveryFilter, before st
 	for _, d := range found {
 		// An answer is short here; its page has the headers and the body.
 		t.Rows = append(t.Rows, parts.Row{ID: d.ID, Href: v.Path("webhooks", e.ID, "deliveries", d.ID), Cells: []templ.Component{
-			eventCell(d), parts.BadgePart(v.deliveryBadge(d)), answerCell(v.answerText(d)), parts.Text(v.millis(d.DurationMs)), parts.Text(p.Number(int64(d.Attempt)))}})
+			eventCell(
+				d,
+			), parts.BadgePart(v.deliveryBadge(d)), answerCell(v.answerText(d)), parts.Text(v.millis(d.DurationMs)),
+			parts.Text(p.Number(int64(d.Attempt)))}})
 	}
 
 	return t
@@ -311,7 +343,11 @@ func (d *Pages) exportDeliveries(v *visit) error {
 			n, q.Before = n+len(found), found[len(found)-1].ID
 		}
 	}
-	return v.CSV("deliveries-"+e.ID, []string{"id", "createdAt", "event", "eventType", "status", "attempt", "httpStatus", "durationMs", "error", "test"}, rows)
+	return v.CSV(
+		"deliveries-"+e.ID,
+		[]string{"id", "createdAt", "event", "eventType", "status", "attempt", "httpStatus", "durationMs", "error", "test"},
+		rows,
+	)
 }
 
 // deliveryView is one try, with what was sent and what came back.
@@ -353,9 +389,19 @@ func (d *Pages) showDelivery(v *visit) error {
 	}
 
 	p, self := v.Print, v.Path("webhooks", e.ID, "deliveries", o.ID)
-	view := deliveryView{Head: parts.Head{Title: o.EventType, Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: v.Path("webhooks", e.ID)}},
-		Badge: v.deliveryBadge(o.Delivery), Problem: o.Error, Headers: o.Request.Headers, URL: o.Request.URL, Body: indented(o.Body), Answer: o.Answer,
-		Tried: o.HTTPStatus > 0 || o.Error != "", Attempt: frame.NewAttempt()}
+	view := deliveryView{
+		Head: parts.Head{Title: o.EventType, Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: v.Path("webhooks", e.ID)}},
+		Badge: v.deliveryBadge(
+			o.Delivery,
+		),
+		Problem: o.Error,
+		Headers: o.Request.Headers,
+		URL:     o.Request.URL,
+		Body:    indented(o.Body),
+		Answer:  o.Answer,
+		Tried:   o.HTTPStatus > 0 || o.Error != "",
+		Attempt: frame.NewAttempt(),
+	}
 	// The script asks again until the try has ended.
 	if o.Status == notify.Pending {
 		view.Live = self
@@ -367,13 +413,21 @@ func (d *Pages) showDelivery(v *visit) error {
 	if o.HTTPStatus > 0 {
 		view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.httpStatus"), Value: parts.Text(strconv.Itoa(o.HTTPStatus))})
 	}
-	view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.took"), Value: parts.Text(v.millis(o.DurationMs))}, parts.Fact{Label: p.T("webhooks.attempt"), Value: parts.Text(p.Number(int64(o.Attempt)))},
-		parts.Fact{Label: p.T("webhooks.at"), Value: parts.When(o.At)})
+	view.Facts = append(
+		view.Facts,
+		parts.Fact{Label: p.T("webhooks.took"), Value: parts.Text(v.millis(o.DurationMs))},
+		parts.Fact{Label: p.T("webhooks.attempt"), Value: parts.Text(p.Number(int64(o.Attempt)))},
+		parts.Fact{Label: p.T("webhooks.at"), Value: parts.When(o.At)},
+	)
 	// A failed try says when the next one is due. A parked delivery has none.
 	if !o.NextAt.IsZero() && o.Status == notify.Failed {
 		view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.nextAt"), Value: parts.When(o.NextAt)})
 	}
-	view.Facts = append(view.Facts, parts.Fact{Label: p.T("webhooks.event"), Value: parts.Code(o.Event)}, parts.Fact{Label: p.T("webhooks.id"), Value: parts.Code(o.ID)})
+	view.Facts = append(
+		view.Facts,
+		parts.Fact{Label: p.T("webhooks.event"), Value: parts.Code(o.Event)},
+		parts.Fact{Label: p.T("webhooks.id"), Value: parts.Code(o.ID)},
+	)
 	if v.Partial() {
 		return v.Render(http.StatusOK, o.EventType, deliveryLive(view))
 	}

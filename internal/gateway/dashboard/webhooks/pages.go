@@ -9,7 +9,13 @@ import (
 )
 
 // Entry is the section's entry in the menu.
-var Entry = frame.Entry{Key: "webhooks", Path: "/dashboard/{mode}/webhooks", Label: "common.webhooks", Icon: "bell", Group: frame.Developers}
+var Entry = frame.Entry{
+	Key:   "webhooks",
+	Path:  "/dashboard/{mode}/webhooks",
+	Label: "common.webhooks",
+	Icon:  "bell",
+	Group: frame.Developers,
+}
 
 // Config has the services of the pages. Every field is required.
 type Config struct {

@@ -52,7 +52,11 @@ func (d *Pages) askRedeliverAll(v *visit) error {
 func (v *visit) bulkForm(status int, e notify.Endpoint, f bulkForm) error {
 	p := v.Print
 	f.Back = v.Path("webhooks", e.ID)
-	f.Head = parts.Head{Title: p.T("webhooks.bulk"), Lead: p.T("webhooks.bulkLead"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: f.Back}}
+	f.Head = parts.Head{
+		Title: p.T("webhooks.bulk"),
+		Lead:  p.T("webhooks.bulkLead"),
+		Back:  parts.Button{Text: p.T("webhooks.toDeliveries"), Href: f.Back},
+	}
 	f.Action = v.Path("webhooks", e.ID, "redeliver")
 	// Pending deliveries cannot be chosen: they are about to be sent anyway.
 	f.Statuses = v.deliveryOptions(parts.Option{}, notify.DeadLetter, notify.Failed, notify.Succeeded)
@@ -76,7 +80,11 @@ func (d *Pages) redeliverAll(v *visit) error {
 	// The days are days of the account's time zone, as in the list.
 	within, err := calendar.ParsePeriod(f.From, f.To, v.Account.Zone())
 	if err != nil {
-		return v.bulkForm(http.StatusUnprocessableEntity, e, bulkForm{Filter: f, Attempt: frame.NewAttempt(), Problems: parts.Problems{v.DayProblem(err, f.From, f.To)}})
+		return v.bulkForm(
+			http.StatusUnprocessableEntity,
+			e,
+			bulkForm{Filter: f, Attempt: frame.NewAttempt(), Problems: parts.Problems{v.DayProblem(err, f.From, f.To)}},
+		)
 	}
 
 	want := notify.Filter{Status: notify.Status(f.Status), EventType: f.Type, From: within.From, To: within.To}
@@ -131,12 +139,31 @@ func (v *visit) bulk(r notify.Redelivery) bulkView {
 	w := bulkWords[r.State]
 	// A failed delivery was sent too. It is tried again on its own schedule.
 	sent := r.Succeeded + r.Failed
-	b := bulkView{Head: parts.Head{Title: p.T("webhooks.bulkTitle"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: v.Path("webhooks", r.Endpoint)}},
-		Href: self, Badge: parts.Badge{Text: p.T(w.key), Tone: w.tone}, At: r.CreatedAt, Running: r.State == notify.Running,
+	b := bulkView{
+		Head: parts.Head{
+			Title: p.T("webhooks.bulkTitle"),
+			Back:  parts.Button{Text: p.T("webhooks.toDeliveries"), Href: v.Path("webhooks", r.Endpoint)},
+		},
+		Href:     self,
+		Badge:    parts.Badge{Text: p.T(w.key), Tone: w.tone},
+		At:       r.CreatedAt,
+		Running:  r.State == notify.Running,
 		Progress: parts.Progress{ID: "progress-" + r.ID, Label: p.T("webhooks.bulkProgress"), Done: sent, Total: max(r.Total, 1)},
-		Facts: []parts.Fact{{Label: p.T("webhooks.bulkTotal"), Value: parts.Text(p.Number(r.Total))}, {Label: p.T("webhooks.bulkSucceeded"), Value: parts.Text(p.Number(r.Succeeded))},
-			{Label: p.T("webhooks.bulkFailed"), Value: parts.Text(p.Number(r.Failed))}, {Label: p.T("webhooks.waiting"), Value: parts.Text(p.Number(r.Pending))},
-			{Label: p.T("webhooks.bulkStatus"), Value: parts.Text(p.T(deliveryWords[r.Filter.Status].key))}, {Label: p.T("webhooks.at"), Value: parts.When(r.CreatedAt)}}}
+		Facts: []parts.Fact{
+			{Label: p.T("webhooks.bulkTotal"), Value: parts.Text(p.Number(r.Total))},
+			{Label: p.T("webhooks.bulkSucceeded"), Value: parts.Text(p.Number(r.Succeeded))},
+			{
+				Label: p.T("webhooks.bulkFailed"),
+				Value: parts.Text(p.Number(r.Failed)),
+			},
+			{Label: p.T("webhooks.waiting"), Value: parts.Text(p.Number(r.Pending))},
+			{
+				Label: p.T("webhooks.bulkStatus"),
+				Value: parts.Text(p.T(deliveryWords[r.Filter.Status].key)),
+			},
+			{Label: p.T("webhooks.at"), Value: parts.When(r.CreatedAt)},
+		},
+	}
 	// The page asks for news only while there can be any.
 	if r.State == notify.Running {
 		b.Live, b.Cancel = self, self

@@ -28,7 +28,10 @@ func (d *Pages) Routes() []frame.Route {
 	return []frame.Route{
 		get(base, (*Pages).listEndpoints), get(base+"/new", (*Pages).newEndpoint), post(base, (*Pages).createEndpoint),
 		get(one, (*Pages).showEndpoint), get(one+"/edit", (*Pages).editEndpoint), post(one, (*Pages).changeEndpoint),
-		post(one+"/enabled", (*Pages).switchEndpoint), get(one+"/rotate", (*Pages).askRotateEndpoint), post(one+"/rotate", (*Pages).rotateEndpoint),
+		post(
+			one+"/enabled",
+			(*Pages).switchEndpoint,
+		), get(one+"/rotate", (*Pages).askRotateEndpoint), post(one+"/rotate", (*Pages).rotateEndpoint),
 		get(one+"/delete", (*Pages).askDeleteEndpoint), post(one+"/delete", (*Pages).deleteEndpoint), post(one+"/test", (*Pages).testEndpoint),
 		get(one+"/deliveries.csv", (*Pages).exportDeliveries), get(one+"/deliveries/{delivery}", (*Pages).showDelivery),
 		post(one+"/deliveries/{delivery}", (*Pages).redeliver),
@@ -68,8 +71,13 @@ func (d *Pages) listEndpoints(v *visit) error {
 	p := v.Print
 	add := parts.Button{Text: p.T("webhooks.add"), Href: v.Path("webhooks", "new"), Kind: "primary", Icon: "plus"}
 	t := parts.Table{ID: "endpoints", Caption: p.T("webhooks.caption"), CaptionHidden: true,
-		Columns: []parts.Column{{Label: p.T("webhooks.url")}, {Label: p.T("webhooks.status")}, {Label: p.T("webhooks.events")}, {Label: p.T("webhooks.created")}},
-		Empty:   parts.Empty{Icon: "bell", Headline: p.T("webhooks.empty"), Lead: p.T("webhooks.emptyLead"), Actions: []parts.Button{add}}}
+		Columns: []parts.Column{
+			{Label: p.T("webhooks.url")},
+			{Label: p.T("webhooks.status")},
+			{Label: p.T("webhooks.events")},
+			{Label: p.T("webhooks.created")},
+		},
+		Empty: parts.Empty{Icon: "bell", Headline: p.T("webhooks.empty"), Lead: p.T("webhooks.emptyLead"), Actions: []parts.Button{add}}}
 	for _, e := range all {
 		t.Rows = append(t.Rows, parts.Row{ID: e.ID, Href: v.Path("webhooks", e.ID), Cells: []templ.Component{
 			address(e.URL), parts.BadgePart(v.endpointBadge(e)), parts.Text(v.subscription(e)), parts.When(e.CreatedAt)}})
@@ -189,8 +197,16 @@ func (v *visit) endpointSecret(made notify.Revealed, replayed []byte, note strin
 		}
 		made.Endpoint.ID, made.Endpoint.URL, made.Secret = again.ID, again.URL, again.Secret
 	}
-	s := parts.SecretView{Head: parts.Head{Title: p.T("webhooks.secretTitle"), Lead: made.Endpoint.URL}, Label: p.T("webhooks.secret"), Secret: made.Secret,
-		Lead: p.T("webhooks.secretLead"), Note: note, Next: parts.Button{Text: p.T("webhooks.toEndpoint"), Href: v.Path("webhooks", made.Endpoint.ID), Kind: "primary"}}
+	s := parts.SecretView{
+		Head:   parts.Head{Title: p.T("webhooks.secretTitle"), Lead: made.Endpoint.URL},
+		Label:  p.T("webhooks.secret"),
+		Secret: made.Secret,
+		Lead: p.T(
+			"webhooks.secretLead",
+		),
+		Note: note,
+		Next: parts.Button{Text: p.T("webhooks.toEndpoint"), Href: v.Path("webhooks", made.Endpoint.ID), Kind: "primary"},
+	}
 	return v.Render(http.StatusOK, s.Head.Title, parts.SecretPage(s))
 }
 
@@ -283,9 +299,11 @@ func (d *Pages) askRotateEndpoint(v *visit) error {
 		return err
 	}
 	p, back := v.Print, v.Path("webhooks", e.ID)
-	return v.Ask(parts.Question{Head: parts.Head{Title: p.T("webhooks.rotate"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: back}},
-		Lead: p.T("webhooks.rotateLead"), Detail: e.URL, Action: v.Path("webhooks", e.ID, "rotate"),
-		OK: parts.Button{Text: p.T("webhooks.rotate"), Kind: "primary"}, Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back}})
+	return v.Ask(
+		parts.Question{Head: parts.Head{Title: p.T("webhooks.rotate"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: back}},
+			Lead: p.T("webhooks.rotateLead"), Detail: e.URL, Action: v.Path("webhooks", e.ID, "rotate"),
+			OK: parts.Button{Text: p.T("webhooks.rotate"), Kind: "primary"}, Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back}},
+	)
 }
 
 // rotateEndpoint gives an endpoint a new secret, once, and shows it.
@@ -320,9 +338,11 @@ func (d *Pages) askDeleteEndpoint(v *visit) error {
 		return err
 	}
 	p, back := v.Print, v.Path("webhooks", e.ID)
-	return v.Ask(parts.Question{Head: parts.Head{Title: p.T("webhooks.deleteTitle"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: back}},
-		Lead: p.T("webhooks.deleteLead"), Detail: e.URL, Action: v.Path("webhooks", e.ID, "delete"),
-		OK: parts.Button{Text: p.T("webhooks.delete"), Kind: "danger"}, Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back}})
+	return v.Ask(
+		parts.Question{Head: parts.Head{Title: p.T("webhooks.deleteTitle"), Back: parts.Button{Text: p.T("webhooks.toDeliveries"), Href: back}},
+			Lead: p.T("webhooks.deleteLead"), Detail: e.URL, Action: v.Path("webhooks", e.ID, "delete"),
+			OK: parts.Button{Text: p.T("webhooks.delete"), Kind: "danger"}, Back: parts.Button{Text: p.T("webhooks.cancel"), Href: back}},
+	)
 }
 
 // deleteEndpoint deletes an endpoint. One that is already gone counts as deleted.

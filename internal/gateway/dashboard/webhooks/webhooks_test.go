@@ -46,9 +46,25 @@ func TestWebhookEndpoints(t *testing.T) {
 	w.Post(path, url.Values{"url": {"https://shop.example:0/"}, "which": {"every"}}).Has(t, "a port is from 1 to 65535")
 	second := url.Values{"url": {"https://SHOP.example/hooks"}, "which": {"every"}, "attempt": {w.Attempt(w.Get(hooksPath + "/new"))}}
 	w.Post(hooksPath, second).Has(t, "Another endpoint has this address already")
-	w.Post(path, url.Values{"url": {"https://new.example/"}, "which": {"every"}}).Has(t, "The endpoint was changed.", "https://new.example/", "All events, also those to come")
+	w.Post(
+		path,
+		url.Values{"url": {"https://new.example/"}, "which": {"every"}},
+	).Has(
+		t,
+		"The endpoint was changed.",
+		"https://new.example/",
+		"All events, also those to come",
+	)
 
-	w.Post(path+"/enabled", url.Values{"enabled": {"no"}}).Has(t, "Disabled", "Somebody of your account disabled it.", "Nothing is sent to this endpoint any more.")
+	w.Post(
+		path+"/enabled",
+		url.Values{"enabled": {"no"}},
+	).Has(
+		t,
+		"Disabled",
+		"Somebody of your account disabled it.",
+		"Nothing is sent to this endpoint any more.",
+	)
 	w.Post(path+"/enabled", url.Values{"enabled": {"yes"}}).Has(t, "Enabled", "The endpoint is enabled.")
 
 	rotate := url.Values{"attempt": {w.Attempt(w.Get(path + "/rotate"))}}
@@ -84,7 +100,15 @@ func TestDeliveriesAreShown(t *testing.T) {
 	w.Get(path+"?status=pending").Has(t, "No delivery matches")
 
 	one := w.Get(path + "/deliveries/" + parked.ID)
-	one.Has(t, "POST https://shop.example/hooks", "v1,abc v1a,def", "&#34;evt_1&#34;", "http_status: the endpoint answered 500", ">no<", "Send again")
+	one.Has(
+		t,
+		"POST https://shop.example/hooks",
+		"v1,abc v1a,def",
+		"&#34;evt_1&#34;",
+		"http_status: the endpoint answered 500",
+		">no<",
+		"Send again",
+	)
 	sent := url.Values{"attempt": {w.Attempt(one)}}
 	again := w.Post(path+"/deliveries/"+parked.ID, sent)
 	again.Has(t, "Waiting", "It is on its way again.", `data-hx-trigger="every 1s"`)
@@ -96,7 +120,8 @@ func TestDeliveriesAreShown(t *testing.T) {
 	part.Lacks(t, "<html")
 
 	csv := w.Get(path + "/deliveries.csv?status=parked")
-	if lines := strings.Count(csv.Body, "\r\n"); lines != 2 || !strings.HasPrefix(csv.Body, "\ufeffid,createdAt,event,") || !strings.Contains(csv.Header.Get("Content-Type"), "text/csv") {
+	if lines := strings.Count(csv.Body, "\r\n"); lines != 2 || !strings.HasPrefix(csv.Body, "\ufeffid,createdAt,event,") ||
+		!strings.Contains(csv.Header.Get("Content-Type"), "text/csv") {
 		t.Errorf("%d lines: %s", lines, csv.Body)
 	}
 	test := url.Values{"attempt": {w.Attempt(w.Get(path))}, "type": {"payment.succeeded"}}
@@ -126,7 +151,13 @@ func TestBulkRedeliveryIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	bulk := strings.TrimPrefix(p.Path, path+"/redeliveries/")
-	pending, err := w.Hooks.Deliveries(t.Context(), w.Account, link.Test, strings.TrimPrefix(path, hooksPath+"/"), notify.DeliveryQuery{Status: notify.Pending, Limit: 10})
+	pending, err := w.Hooks.Deliveries(
+		t.Context(),
+		w.Account,
+		link.Test,
+		strings.TrimPrefix(path, hooksPath+"/"),
+		notify.DeliveryQuery{Status: notify.Pending, Limit: 10},
+	)
 	if err != nil || len(pending) != 4 {
 		t.Fatal(len(pending), err)
 	}
@@ -142,20 +173,34 @@ func TestBulkRedeliveryIsShown(t *testing.T) {
 	ended.Has(t, "Canceled")
 	ended.Lacks(t, "data-hx-get", "Stop sending")
 	w.Get(path).Has(t, "Canceled", p.Path)
-	w.Post(path+"/redeliver", url.Values{"attempt": {id.New(id.Request)}, "status": {"parked"}, "from": {"2026-02-02"}, "to": {"2026-01-01"}}).Has(t, "The last day is before the first.")
+	w.Post(
+		path+"/redeliver",
+		url.Values{"attempt": {id.New(id.Request)}, "status": {"parked"}, "from": {"2026-02-02"}, "to": {"2026-01-01"}},
+	).Has(
+		t,
+		"The last day is before the first.",
+	)
 }
 
 // TestWebhooksStandHostileText: whatever a receiver answers, or a key is called, it is
 // shown as text.
 func TestWebhooksStandHostileText(t *testing.T) {
 	w := desktest.New(t)
-	w.Post(hooksPath, url.Values{"url": {"https://shop.example/" + evil}, "attempt": {id.New(id.Request)}}).Lacks(t, "<script>alert", "<img src=x")
+	w.Post(
+		hooksPath,
+		url.Values{"url": {"https://shop.example/" + evil}, "attempt": {id.New(id.Request)}},
+	).Lacks(
+		t,
+		"<script>alert",
+		"<img src=x",
+	)
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/%3Cscript%3E?" + strings.Repeat("x", 1900)}})
 	d := w.Try(path, notify.Failed, func(d *notify.Delivery) {
 		d.Answer, d.Error, d.SealedBody = evil, "http_status: "+evil, w.Seal([]byte(evil))
 		d.Request.Headers = append(d.Request.Headers, notify.Header{Name: evil, Value: evil})
 	})
-	for _, at := range []string{path, path + "/deliveries/" + d.ID, path + "?status=" + url.QueryEscape(evil) + "&type=" + url.QueryEscape(evil) + "&before=" + d.ID,
+	for _, at := range []string{path, path + "/deliveries/" + d.ID,
+		path + "?status=" + url.QueryEscape(evil) + "&type=" + url.QueryEscape(evil) + "&before=" + d.ID,
 		path + "/redeliver?status=" + url.QueryEscape(evil)} {
 		p := w.Do(w.Client, http.MethodGet, at, nil)
 		if wrong := strings.Contains(at, "status="); wrong != (p.Status == http.StatusBadRequest) {
@@ -176,7 +221,12 @@ func TestKeys(t *testing.T) {
 	w := desktest.New(t)
 	const keys = "/dashboard/test/keys"
 	w.Get(keys).Has(t, "No key yet")
-	form := url.Values{"attempt": {w.Attempt(w.Get(keys + "/new"))}, "name": {"shop"}, "scopes": {"links:read", "links:write", "payments:read"}, "expires": {"30"}}
+	form := url.Values{
+		"attempt": {w.Attempt(w.Get(keys + "/new"))},
+		"name":    {"shop"},
+		"scopes":  {"links:read", "links:write", "payments:read"},
+		"expires": {"30"},
+	}
 	p := w.Post(keys, form)
 	secret := desktest.SecretValue.FindStringSubmatch(p.Body)[1]
 	p.Has(t, "It is shown only this once", "shop")
@@ -235,7 +285,8 @@ func TestWebhooksInEveryLanguage(t *testing.T) {
 	path, _ := w.Endpoint(url.Values{"url": {"https://shop.example/hooks"}})
 	d := w.Try(path, notify.Failed, nil)
 	for _, lang := range []string{"de", "fr", "es", "pt", "ar", "ja", "en"} {
-		for _, at := range []string{hooksPath, hooksPath + "/new", path, path + "/edit", path + "/rotate", path + "/delete", path + "/redeliver", path + "/deliveries/" + d.ID,
+		for _, at := range []string{hooksPath, hooksPath + "/new", path, path + "/edit", path + "/rotate", path + "/delete",
+			path + "/redeliver", path + "/deliveries/" + d.ID,
 			"/dashboard/test/keys", "/dashboard/test/keys/new"} {
 			p := w.Get(at + "?lang=" + lang)
 			if m := regexp.MustCompile(`>(webhooks|keys)\.[a-z]\w*<`).FindString(p.Body); m != "" {
