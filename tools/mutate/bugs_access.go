@@ -80,7 +80,7 @@ var access = []mutation{
 		[]string{"./internal/merchant"}},
 	{"A01", "a key's scopes are not asked", "internal/gateway/api/auth.go",
 		`if rt.Scope != "" && !slices.Contains(scopes, rt.Scope) {`,
-		`if rt.Scope != "" && len(scopes) > 99 {`,
+		`if rt.Scope != "" && slices.Contains(scopes, "nothing") {`,
 		[]string{"./internal/gateway/api"}},
 	{"A02", "a key does what is a user's to do", "internal/gateway/api/auth.go",
 		`	if rt.Auth == authUser {

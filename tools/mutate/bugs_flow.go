@@ -42,7 +42,9 @@ var carriers = []mutation{
 		`	case a.Outcome == issuer.Approved && abandoned(p.Status) && ok:
 		return c.lookup(ctx, k, p.IssuerKey())
 `,
-		``,
+		`	case ok && k == nil:
+		return c.lookup(ctx, k, p.IssuerKey())
+`,
 		[]string{"./internal/coordinator -skip PostgreSQL -run TestF6|TestF9"}},
 	{"C03", "an earlier try that cannot be reversed is forgotten", "internal/coordinator/coordinator.go",
 		`	if a.Outcome != issuer.Reversed {
