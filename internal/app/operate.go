@@ -192,7 +192,7 @@ func copyFile(from, to string) (err error) {
 // done survives a power cut.
 func durable(dir string) error {
 	flush := func(path string) error {
-		f, err := os.Open(path) //nolint:gosec // the operator named the folder
+		f, err := os.Open(path)
 		if err != nil {
 			return err
 		}

@@ -293,35 +293,44 @@ func (c *Local) settle(ctx context.Context, p payment.Payment, in payment.Input)
 	return c.settleWith(ctx, p, in, nil)
 }
 
+// settleWith is settle with a record of the answer.
 func (c *Local) settleWith(ctx context.Context, p payment.Payment, in payment.Input, ticket *ticketFor) (payment.Payment, error) {
+	p, _, err := c.advance(ctx, p, in, ticket)
+	return p, err
+}
+
+// advance is settleWith, and also reports whether this call changed the payment. A call that did
+// not start an operation must not send it: "not sent" of one call would be taken for the answer
+// while another call is at the issuer.
+func (c *Local) advance(ctx context.Context, p payment.Payment, in payment.Input, ticket *ticketFor) (payment.Payment, bool, error) {
 	for range maxConflicts {
 		in.Change, in.At = id.New(id.Change), p.At(c.cfg.Now())
 		change, err := payment.Next(p, inTimeOf(p, in))
 		if err != nil || change.Nothing {
-			return p, err
+			return p, false, err
 		}
 		if err := c.complete(ctx, &change, &in, ticket); err != nil {
-			return p, err
+			return p, false, err
 		}
 		err = c.commit(ctx, change)
 		switch {
 		case err == nil:
 			c.logChange(ctx, change)
-			return change.Payment, nil
+			return change.Payment, true, nil
 		case change.Use == payment.UseRetake && fault.KindOf(err) == fault.KindConflict:
 			in.NoUse = true // another payer used the link meanwhile
 		case errors.Is(err, payment.ErrConflict):
 			if p, err = c.cfg.Payments.GetPayment(ctx, p.Account, p.ID); err != nil {
-				return p, err
+				return p, false, err
 			}
 			if in.Reference == "" || in.Reference == p.IssuerKey() {
 				in.Answer = c.reassess(ctx, p, in.Answer)
 			}
 		default:
-			return p, err
+			return p, false, err
 		}
 	}
-	return p, busy()
+	return p, false, busy()
 }
 
 // inTimeOf moves the times in an issuer's answer to the payment's clock, because an issuer

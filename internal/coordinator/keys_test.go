@@ -1,11 +1,14 @@
 package coordinator_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/issuer/simulator"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -27,6 +30,11 @@ func TestOneRefundPerKeyAfterACrash(t *testing.T) {
 			crashing(func() { _, _ = refund() })
 			w.wire.set(nil)
 			w.restart()
+			// The first call may still be at the issuer, so the second one does not send.
+			if r, err := refund(); err != nil || r.Status != payment.RefundPending {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			w.later(2 * time.Minute)
 			if r, err := refund(); err != nil || r.Status != payment.RefundSucceeded {
 				t.Fatalf("%+v, %v", r, err)
 			}
@@ -35,6 +43,51 @@ func TestOneRefundPerKeyAfterACrash(t *testing.T) {
 			}
 			w.check()
 		}
+	})
+}
+
+// Two calls with one key, as when a client sends again while its first request is still running:
+// one reaches the issuer late, and the other could not be sent. The money is refunded once, and
+// the payment says so.
+func TestF25_NotSentBesideASentRefund(t *testing.T) {
+	onEach(t, func(t *testing.T, e engine) {
+		w := newWorld(t, e)
+		p := w.submit(w.link(), good)
+		refund := func(c *coordinator.Local) error {
+			ticket := &idempotency.Ticket{Record: idempotency.Record{Scope: w.account, Key: "key-1", Fingerprint: []byte{1}, Status: 200},
+				Render: func(any) ([]byte, error) { return []byte("{}"), nil }}
+			_, _, err := c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "5.00"}, ticket)
+			return err
+		}
+		first := w.c
+		second := w.restart()
+		calls, other := 0, error(nil)
+		w.wire.set(func(call, _ string, send func() issuer.Answer) issuer.Answer {
+			if call != "refund" {
+				return send()
+			}
+			if calls++; calls > 1 {
+				return send()
+			}
+			other = refund(second) // while the first call is under way
+			return issuer.Answer{Outcome: issuer.NotSent}
+		})
+		if err := errors.Join(refund(first), other); err != nil {
+			t.Fatal(err)
+		}
+		w.wire.set(nil)
+		w.later(2 * time.Minute)
+		q := w.get(p)
+		sent := 0
+		for _, row := range w.sim.Book() {
+			if row.Kind == simulator.KindRefund {
+				sent++
+			}
+		}
+		if succeeded := q.RefundedMinor == 500; succeeded != (sent == 1) || sent > 1 || len(q.Refunds) != 1 {
+			t.Errorf("%d refunds at the issuer, %d refunded, %+v", sent, q.RefundedMinor, q.Refunds)
+		}
+		w.check()
 	})
 }
 

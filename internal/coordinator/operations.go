@@ -152,13 +152,13 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 	if t != nil {
 		refundID = id.Derive(id.Refund, p.ID, t.Key)
 	}
-	p, err = c.settle(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Amount: sum, Refund: refundID,
-		Refundable: refundable, AllowDisputed: asked.AllowDisputed, By: asked.By})
+	p, started, err := c.advance(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Amount: sum, Refund: refundID,
+		Refundable: refundable, AllowDisputed: asked.AllowDisputed, By: asked.By}, nil)
 	if err != nil {
 		return p, none, err
 	}
 	r, ok := p.RefundByID(refundID)
-	if !ok || !r.Asking() {
+	if !ok || !r.Asking() || !started { // what another call started, that call or the sweep completes
 		return p, r, nil
 	}
 	answer := c.refund(ctx, k, p, r)

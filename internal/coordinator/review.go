@@ -24,10 +24,10 @@ func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, b
 		r, _ := p.RefundByID(refundID)
 		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && !r.Asking()
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID,
+	p, started, err := c.advance(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID,
 		Owner: id.New(id.Change)},
 		&ticketFor{t, settled})
-	if err != nil {
+	if err != nil || !started { // what another call started, that call or the sweep completes
 		return p, err
 	}
 	in := payment.Input{Actor: "issuer", Refund: refundID}

@@ -27,7 +27,6 @@ type totals struct {
 	mu                                sync.Mutex
 	runs, payments, steps, violations int
 	faults, checks                    map[string]int
-	busy                              time.Duration
 }
 
 func (all *totals) add(s *sim, steps int) {

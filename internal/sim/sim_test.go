@@ -434,7 +434,11 @@ func (s *sim) operation(p payment.Payment) func() {
 		do = func(ctx context.Context) (payment.Payment, error) {
 			r := httptest.NewRequestWithContext(ctx, "POST", p.ActionURL, strings.NewReader("action="+action))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			s.issuer.Handler().ServeHTTP(httptest.NewRecorder(), r)
+			w := httptest.NewRecorder()
+			s.issuer.Handler().ServeHTTP(w, r)
+			if w.Code >= 500 {
+				return p, fmt.Errorf("the issuer's challenge answers %d", w.Code)
+			}
 			return p, nil
 		}
 	}

@@ -258,11 +258,14 @@ func TestStoryOfOnePayment(t *testing.T) {
 	s.restart()
 	s.sweep()
 	p := s.made[0]
-	s.request(p.ID, "merchant", "refunds 1", func(ctx context.Context) (payment.Payment, error) {
+	_, err := s.request(p.ID, "merchant", "refunds 1", func(ctx context.Context) (payment.Payment, error) {
 		p, _, err := s.c.Refund(ctx, p.Account, p.Mode, p.ID, payment.RefundInput{Amount: "1"}, nil)
 		return p, err
 	})
-	p, err := s.store.GetPayment(t.Context(), p.Account, p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err = s.store.GetPayment(t.Context(), p.Account, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

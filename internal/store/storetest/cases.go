@@ -229,16 +229,16 @@ func retake(t *testing.T, s suite) {
 // uses: a release or a completion needs a reserved use, and a late success takes no use that is
 // reserved for another payment.
 func uses(t *testing.T, s suite) {
-	stands := func(l link.Link, used, reserved int64) {
+	unused := func(l link.Link, reserved int64) {
 		t.Helper()
 		got, err := s.GetLink(s.ctx, s.account, l.ID)
-		if err != nil || got.Uses != used || got.Reserved != reserved {
-			t.Fatalf("%d uses and %d reserved, want %d and %d; %v", got.Uses, got.Reserved, used, reserved, err)
+		if err != nil || got.Uses != 0 || got.Reserved != reserved {
+			t.Fatalf("%d uses and %d reserved, want 0 and %d; %v", got.Uses, got.Reserved, reserved, err)
 		}
 	}
 	l := s.link(t, 2)
 	p := s.commit(t, Answered(t, s.commit(t, Begin(t, l, attempt(1))), issuer.Declined))
-	stands(l, 0, 0)
+	unused(l, 0)
 	note := next(t, p, payment.Input{Kind: payment.Noticed, Actor: "issuer",
 		Answer: issuer.Answer{Outcome: issuer.Approved, Amount: p.Amount, Captured: true, At: Epoch}})
 	for _, op := range []payment.UseOp{payment.UseRelease, payment.UseComplete} {
@@ -247,15 +247,15 @@ func uses(t *testing.T, s suite) {
 		if err := s.CommitPayment(s.ctx, none); err == nil {
 			t.Fatalf("use %d of a link of which nothing is reserved", op)
 		}
-		stands(l, 0, 0)
+		unused(l, 0)
 	}
 	s.commit(t, Begin(t, l, attempt(2)))
 	s.commit(t, Begin(t, l, attempt(3)))
-	stands(l, 0, 2)
+	unused(l, 2)
 	if err := s.CommitPayment(s.ctx, note); err == nil {
 		t.Fatal("a late success took a use that is reserved for another payment")
 	}
-	stands(l, 0, 2)
+	unused(l, 2)
 }
 
 func paymentRoundTrip(t *testing.T, s suite) {
