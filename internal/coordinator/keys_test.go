@@ -2,9 +2,11 @@ package coordinator_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/coordinator"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
@@ -61,31 +63,42 @@ func TestF25_NotSentBesideASentRefund(t *testing.T) {
 		}
 		first := w.c
 		second := w.restart()
-		calls, other := 0, error(nil)
+		var calls atomic.Int32
+		sent, answered, other := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 		w.wire.set(func(call, _ string, send func() issuer.Answer) issuer.Answer {
-			if call != "refund" {
+			switch {
+			case call != "refund":
 				return send()
+			case calls.Add(1) > 1: // the second call's answer comes after the first one's
+				a := send()
+				close(sent)
+				<-answered
+				return a
 			}
-			if calls++; calls > 1 {
-				return send()
+			go func() { other <- refund(second) }()
+			select {
+			case <-sent:
+			case err := <-other: // it sends nothing
+				other <- err
 			}
-			other = refund(second) // while the first call is under way
 			return issuer.Answer{Outcome: issuer.NotSent}
 		})
-		if err := errors.Join(refund(first), other); err != nil {
+		err := refund(first)
+		close(answered)
+		if err := errors.Join(err, await.Receive(t, other)); err != nil {
 			t.Fatal(err)
 		}
 		w.wire.set(nil)
 		w.later(2 * time.Minute)
 		q := w.get(p)
-		sent := 0
+		there := 0
 		for _, row := range w.sim.Book() {
 			if row.Kind == simulator.KindRefund {
-				sent++
+				there++
 			}
 		}
-		if succeeded := q.RefundedMinor == 500; succeeded != (sent == 1) || sent > 1 || len(q.Refunds) != 1 {
-			t.Errorf("%d refunds at the issuer, %d refunded, %+v", sent, q.RefundedMinor, q.Refunds)
+		if succeeded := q.RefundedMinor == 500; succeeded != (there == 1) || there > 1 || len(q.Refunds) != 1 {
+			t.Errorf("%d refunds at the issuer, %d refunded, %+v", there, q.RefundedMinor, q.Refunds)
 		}
 		w.check()
 	})
