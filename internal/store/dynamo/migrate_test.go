@@ -93,7 +93,7 @@ func TestMigrateRefusesAStrangersTable(t *testing.T) {
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: types.KeyTypeHash}}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := dynamo.Migrate(t.Context(), url); err == nil || !strings.Contains(err.Error(), "not one of ours") {
+	if err := dynamo.Migrate(t.Context(), url); err == nil || !strings.Contains(err.Error(), "not a paylink table") {
 		t.Fatalf("got %v", err)
 	}
 }
