@@ -34,6 +34,7 @@ type Tx struct {
 	stmts   map[string]*sql.Stmt
 	locked  []string // sorted accounts
 	after   []func() // run once everything is durable
+	ended   []func() // run once the transaction has ended, in whatever way
 	changed bool     // a row changed, so the commit proves that the database accepts writes
 }
 
@@ -52,6 +53,10 @@ func (t *Tx) Declared(account string) bool {
 // OnCommit registers f to run once the transaction is durable, before any caller is answered. The
 // functions of one writer's transactions run in commit order. If nothing is kept, f is dropped.
 func (t *Tx) OnCommit(f func()) { t.after = append(t.after, f) }
+
+// OnEnd registers f to run once the transaction has ended, before any caller is answered: also if
+// nothing was kept, or the outcome is unknown. A group that runs again registers f again.
+func (t *Tx) OnEnd(f func()) { t.ended = append(t.ended, f) }
 
 // prepare returns the connection's statement for a query, prepared once. The number of different
 // queries is small, so they stay open until the connection ends.
@@ -446,11 +451,11 @@ func (w *writer) disconnect() {
 }
 
 // inTransaction runs body in a transaction and commits it. Functions registered by OnCommit run
-// after the commit, before anyone is answered. After any error the transaction is rolled back; if
-// even that fails, the connection is closed.
+// after the commit, and those registered by OnEnd in any case, before anyone is answered. After any
+// error the transaction is rolled back; if even that fails, the connection is closed.
 func (w *writer) inTransaction(body func(*Tx) error) error {
 	t := &w.tx
-	t.Placed, t.after, t.changed = 0, nil, false
+	t.Placed, t.after, t.ended, t.changed = 0, nil, nil, false
 	err := t.dialect.begin(t, t.locked)
 	if err == nil {
 		err = body(t)
@@ -469,6 +474,10 @@ func (w *writer) inTransaction(body func(*Tx) error) error {
 		if _, lost := t.dialect.again(err); !lost && !t.dialect.rollback(t) {
 			w.disconnect()
 		}
+	}
+
+	for _, f := range t.ended {
+		f()
 	}
 	return err
 }

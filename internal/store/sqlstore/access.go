@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
@@ -24,11 +23,7 @@ var _ merchant.AccessStore = (*Store)(nil)
 // other's rows in one order too. A refusal (merchant.ErrToken, ErrTaken, ErrChanged) comes before
 // any write that others might wait for. After an error of kind Unavailable the outcome is unknown.
 func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
-	var confirmed atomic.Value // the account; the commit may still run after its caller gave up
-	confirmed.Store("")
-
-	err := s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		confirmed.Store("")
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, part := range []func(*sqldb.Tx, merchant.Change) error{spendToken, makeUser, putGuard, changeUser, changeTokens, changeSessions} {
 			if err := part(t, c); err != nil {
 				return err
@@ -40,8 +35,7 @@ func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 			if err != nil {
 				return err
 			}
-			confirmed.Store(account)
-			s.accounts.forgetOn(t, account)
+			s.accounts.forgetAfter(t, account)
 		}
 
 		if err := putMails(t, c.Mails); err != nil {
@@ -50,12 +44,6 @@ func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
 
 		return putRecord(t, c.Record)
 	})
-	// A confirmed account is another row now, also if the outcome of the commit is unknown.
-	if account, _ := confirmed.Load().(string); account != "" {
-		s.accounts.forget(account)
-	}
-
-	return err
 }
 
 // spendToken uses up the token of the change. It returns merchant.ErrToken if the token is missing,

@@ -48,9 +48,8 @@ func (c *cache[T]) get(id string, read func() (T, error)) (T, error) {
 	return row, nil
 }
 
-// put caches a row that is being written for the first time. Call it inside the commit, so that
-// no later commit's forget can come before it. If the commit fails, the caller must forget the
-// row.
+// put caches a row that was written for the first time. Call it by Tx.OnCommit, so that no later
+// commit's forget can come before it.
 func (c *cache[T]) put(id string, row T) {
 	if c.off {
 		return
@@ -69,12 +68,11 @@ func (c *cache[T]) keep(id string, row T) {
 	c.rows[id] = row
 }
 
-// forgetOn calls forget when the transaction is durable, even if the caller of the commit has given
-// up waiting by then. The caller also defers forget, for a commit whose outcome is unknown.
-func (c *cache[T]) forgetOn(t *sqldb.Tx, id string) { t.OnCommit(func() { c.forget(id) }) }
+// forgetAfter removes the row once the transaction has ended, whatever its outcome, and even if the
+// caller of the commit has given up waiting by then.
+func (c *cache[T]) forgetAfter(t *sqldb.Tx, id string) { t.OnEnd(func() { c.forget(id) }) }
 
-// forget removes the row and makes reads that are under way keep their result to themselves. Call
-// it after the commit of a change, whatever its outcome.
+// forget removes the row and makes reads that are under way keep their result to themselves.
 func (c *cache[T]) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

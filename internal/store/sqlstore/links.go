@@ -74,10 +74,6 @@ func (s *Store) CreateLink(ctx context.Context, l link.Link, events []stream.Eve
 		t.OnCommit(func() { s.links.put(l.ID, l) }) // it will soon be opened and paid
 		return nil
 	})
-
-	if err != nil {
-		s.links.forget(l.ID)
-	}
 	return err
 }
 
@@ -159,8 +155,6 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 	if err != nil {
 		return err
 	}
-	defer s.links.forget(id)
-
 	return s.db.Write(ctx, []string{account}, func(t *sqldb.Tx) error {
 		n, err := t.Exec(`UPDATE links SET canceled_at = $1, open = 0 WHERE id = $2 AND account = $3 AND canceled_at = 0
 			AND (max_uses = 0 OR uses + reserved < max_uses) AND expires_at > $1 AND expired_at = 0`, sqldb.Micros(at), id, account)
@@ -176,7 +170,7 @@ func (s *Store) CancelLink(ctx context.Context, account, id string, at time.Time
 			return l.Unpayable(at)
 		}
 
-		s.links.forgetOn(t, id)
+		s.links.forgetAfter(t, id)
 		if err := s.Append(t, events); err != nil {
 			return err
 		}
@@ -214,12 +208,11 @@ func (s *Store) ExpireLinks(ctx context.Context, now time.Time, limit int, event
 	accounts := make([]string, len(ended))
 	for i, l := range ended {
 		accounts[i] = l.Account
-		defer s.links.forget(l.ID)
 	}
 
 	err = s.db.Write(ctx, accounts, func(t *sqldb.Tx) error {
 		for _, l := range ended {
-			s.links.forgetOn(t, l.ID)
+			s.links.forgetAfter(t, l.ID)
 			if err := s.expireLink(t, l, now, event); err != nil {
 				return err
 			}

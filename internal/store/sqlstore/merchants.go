@@ -96,10 +96,8 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 	if err != nil {
 		return err
 	}
-	// The cached row goes after the commit, and also after an unknown outcome.
-	defer s.accounts.forget(account)
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		s.accounts.forgetOn(t, account)
+		s.accounts.forgetAfter(t, account)
 		n, err := t.Exec(
 			"UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3",
 			string(methods),
@@ -123,9 +121,8 @@ func (s *Store) PutTimeZone(ctx context.Context, account, zone string, first boo
 		update += " AND time_zone = ''"
 	}
 
-	defer s.accounts.forget(account)
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		s.accounts.forgetOn(t, account)
+		s.accounts.forgetAfter(t, account)
 		_, err := t.Exec(update, zone, account)
 		return err
 	})
@@ -258,9 +255,8 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 		return err
 	}
 
-	defer s.keys.forget(k.ID)
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		s.keys.forgetOn(t, k.ID)
+		s.keys.forgetAfter(t, k.ID)
 		n, err := t.Exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
 			revoked_at = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
 			k.Name, string(scopes), base64.StdEncoding.EncodeToString(k.Hash), base64.StdEncoding.EncodeToString(k.PreviousHash),
@@ -278,16 +274,10 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 // TouchKeys implements merchant.KeyStore. The ids are sorted, so that two processes do not
 // deadlock.
 func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
-	defer func() {
-		for id := range used {
-			s.keys.forget(id)
-		}
-	}()
-
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(used)) { // a fixed order in every process
 			at := used[id]
-			s.keys.forgetOn(t, id)
+			s.keys.forgetAfter(t, id)
 			if _, err := t.Exec("UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1", sqldb.Micros(at), id); err != nil {
 				return err
 			}

@@ -168,13 +168,9 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 		return err
 	}
 
-	if c.Use != payment.UseNone {
-		defer s.links.forget(c.Payment.Link)
-	}
-
 	return s.db.Write(ctx, []string{c.Payment.Account}, func(t *sqldb.Tx) error {
 		if c.Use != payment.UseNone {
-			s.links.forgetOn(t, c.Payment.Link)
+			s.links.forgetAfter(t, c.Payment.Link)
 		}
 		stored, err := putPayment(t, c, doc, sum)
 		if err != nil || !stored {
