@@ -135,7 +135,7 @@ func reserveOnce(t *testing.T, s suite) {
 	for i := range 32 {
 		c := Begin(t, l, attempt(i))
 		wg.Go(func() {
-			switch err := s.CommitPayment(s.ctx, c); {
+			switch err := s.send(c); {
 			case err == nil:
 				won.Add(1)
 			default:
@@ -168,10 +168,10 @@ func capped(t *testing.T, s suite) {
 		}
 		answer := Answered(t, begin.Payment, outcome)
 		wg.Go(func() {
-			if s.CommitPayment(s.ctx, begin) != nil {
+			if s.send(begin) != nil {
 				return
 			}
-			if err := s.CommitPayment(s.ctx, answer); err != nil {
+			if err := s.send(answer); err != nil {
 				t.Error(err)
 			} else if outcome == issuer.Approved {
 				paid.Add(1)
@@ -565,7 +565,7 @@ func contention(t *testing.T, s suite) {
 					t.Error(err)
 					return
 				}
-				err = s.CommitPayment(s.ctx, c)
+				err = s.send(c)
 				if err == nil {
 					held.Add(1)
 					return

@@ -202,9 +202,20 @@ func (s suite) link(t *testing.T, maxUses int64) link.Link {
 	return l
 }
 
+// send commits a change as the contract demands of a caller: after an unknown outcome, such as that
+// of a database which answers too late on a busy machine, it sends the same change again.
+func (s suite) send(c payment.Change) error {
+	for {
+		err := s.CommitPayment(s.ctx, c)
+		if fault.KindOf(err) != fault.KindUnavailable || s.ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 func (s suite) commit(t *testing.T, c payment.Change) payment.Payment {
 	t.Helper()
-	if err := s.CommitPayment(s.ctx, c); err != nil {
+	if err := s.send(c); err != nil {
 		t.Fatal(err)
 	}
 	return c.Payment
