@@ -15,6 +15,14 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
+// refundByKey refunds 5.00 under one idempotency key.
+func (w *world) refundByKey(c *coordinator.Local, p payment.Payment) (payment.Refund, error) {
+	ticket := &idempotency.Ticket{Record: idempotency.Record{Scope: w.account, Key: "key-1", Fingerprint: []byte{1}, Status: 200},
+		Render: func(any) ([]byte, error) { return []byte("{}"), nil }}
+	_, r, err := c.Refund(w.t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "5.00"}, ticket)
+	return r, err
+}
+
 // A refund that is requested again under its key, after a crash before its answer was recorded,
 // stays one refund.
 func TestOneRefundPerKeyAfterACrash(t *testing.T) {
@@ -22,12 +30,7 @@ func TestOneRefundPerKeyAfterACrash(t *testing.T) {
 		for _, sent := range []bool{false, true} {
 			w := newWorld(t, e)
 			p := w.submit(w.link(), good)
-			refund := func() (payment.Refund, error) {
-				ticket := &idempotency.Ticket{Record: idempotency.Record{Scope: w.account, Key: "key-1", Fingerprint: []byte{1}, Status: 200},
-					Render: func(any) ([]byte, error) { return []byte("{}"), nil }}
-				_, r, err := w.c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "5.00"}, ticket)
-				return r, err
-			}
+			refund := func() (payment.Refund, error) { return w.refundByKey(w.c, p) }
 			w.wire.set(die("refund", sent))
 			crashing(func() { _, _ = refund() })
 			w.wire.set(nil)
@@ -56,9 +59,7 @@ func TestF25_NotSentBesideASentRefund(t *testing.T) {
 		w := newWorld(t, e)
 		p := w.submit(w.link(), good)
 		refund := func(c *coordinator.Local) error {
-			ticket := &idempotency.Ticket{Record: idempotency.Record{Scope: w.account, Key: "key-1", Fingerprint: []byte{1}, Status: 200},
-				Render: func(any) ([]byte, error) { return []byte("{}"), nil }}
-			_, _, err := c.Refund(t.Context(), w.account, link.Test, p.ID, payment.RefundInput{Amount: "5.00"}, ticket)
+			_, err := w.refundByKey(c, p)
 			return err
 		}
 		first := w.c

@@ -34,7 +34,7 @@ var (
 	ErrSession error = fault.New(fault.KindUnauthenticated, "session_invalid", "The session is unknown, expired or signed out. Sign in again.")
 )
 
-// The types of our signed tokens, for whom they are, and their bounds.
+// The types of our signed tokens, their audiences, and their bounds.
 const (
 	sessionType     = "paylink-session+jwt"
 	sessionAudience = "paylink-api"

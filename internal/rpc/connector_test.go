@@ -51,10 +51,8 @@ func TestConnector(t *testing.T) {
 		}
 		k := open()
 		return k, issuertest.Cards{Approve: card(t, "4242424242424242"), Declined: decline,
-			Lost: card(
-				t,
-				"4000000000006108",
-			), Unsent: card(t, "4000000000006116"), Twice: card(t, "4000000000006132"), Action: card(t, "4000000000003220"),
+			Lost: card(t, "4000000000006108"), Unsent: card(t, "4000000000006116"),
+			Twice: card(t, "4000000000006132"), Action: card(t, "4000000000003220"),
 			Decide: decide,
 			Crash: func(t *testing.T) issuer.Connector {
 				good(t, w.sim.Close())

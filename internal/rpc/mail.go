@@ -14,7 +14,7 @@ var _ mail.Service = (*Mail)(nil)
 // NewMail returns the client.
 func NewMail(p *Peer) *Mail { return &Mail{p} }
 
-// sendLinkForm is a link to be sent, and to whom.
+// sendLinkForm is a link to be sent, and its recipient.
 type sendLinkForm struct {
 	owned
 	To, Lang string

@@ -122,9 +122,8 @@ func (b *formBody) check() error {
 func (b *formBody) request(q *request, payee string, methods []link.Method) link.FormRequest {
 	r := link.FormRequest{
 		Account: q.caller.account, Mode: q.caller.mode, Payee: payee, Methods: methods, Name: b.Name.Value, Amount: string(b.Amount.Value),
-		MinAmount: string(
-			b.MinAmount.Value,
-		), MaxAmount: string(b.MaxAmount.Value), Currency: b.Currency.Value, PaymentMethod: b.PaymentMethod.Value,
+		MinAmount: string(b.MinAmount.Value), MaxAmount: string(b.MaxAmount.Value),
+		Currency: b.Currency.Value, PaymentMethod: b.PaymentMethod.Value,
 		Realm: b.Realm.Value, Description: b.Description.Value, Button: b.Button.Value, Origins: b.Origins.Value,
 		RedirectURL: b.RedirectURL.Value,
 		Look: link.Look{
@@ -132,9 +131,8 @@ func (b *formBody) request(q *request, payee string, methods []link.Method) link
 			AccentDark: b.Look.Value.AccentDark.Value,
 			Corners:    b.Look.Value.Corners.Value,
 		},
-		LinkLifeSeconds: optional(
-			b.LinkLifeSeconds,
-		), Capture: b.Capture.Value, LatePolicy: b.LatePolicy.Value, Disabled: b.Disabled.Value, Ticket: q.ticket,
+		LinkLifeSeconds: optional(b.LinkLifeSeconds), Capture: b.Capture.Value, LatePolicy: b.LatePolicy.Value,
+		Disabled: b.Disabled.Value, Ticket: q.ticket,
 	}
 
 	for _, amount := range b.Amounts.Value {

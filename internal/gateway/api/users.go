@@ -45,11 +45,8 @@ func showUser(u merchant.User, a merchant.Account) userObject {
 	methods := a.Methods
 	o := userObject{
 		ID: u.ID, Object: "user", Username: u.Username, Email: u.Email, Date: link.FormatTime(u.Date), Account: u.Account,
-		PaymentMethods: make(
-			[]methodObject,
-			0,
-			len(methods),
-		), TimeZone: cmp.Or(a.TimeZone, calendar.UTC), CreatedAt: link.FormatTime(u.CreatedAt),
+		PaymentMethods: make([]methodObject, 0, len(methods)),
+		TimeZone:       cmp.Or(a.TimeZone, calendar.UTC), CreatedAt: link.FormatTime(u.CreatedAt),
 		Links: map[string]string{
 			"self": "/api/users/me", "account": "/api/users/me", "sessions": "/api/sessions", "apiKeys": "/api/api-keys",
 			"issuers": "/api/issuers", "links": "/api/links", "payments": "/api/payments", "balance": "/api/balance",

@@ -66,9 +66,8 @@ func (p *Pages) proof(w http.ResponseWriter, r *http.Request, tokens []string, m
 		a := proofAnswer{Ours: err == nil}
 		if err == nil {
 			a = proofAnswer{Ours: true, KeyID: s.KeyID, Payment: s.Payment, Link: s.Link, Form: s.Form, Payee: s.Payee, Status: s.Status,
-				Currency: string(
-					s.Amount.Currency,
-				), Amount: s.Amount.Decimal(), CapturedAmount: s.Captured.Decimal(), RefundedAmount: s.Refunded.Decimal(),
+				Currency: string(s.Amount.Currency), Amount: s.Amount.Decimal(),
+				CapturedAmount: s.Captured.Decimal(), RefundedAmount: s.Refunded.Decimal(),
 				Reference: s.Reference, Card: s.Card, Mode: s.Mode, CreatedAt: link.FormatTime(s.CreatedAt), StatedAt: link.FormatTime(s.At)}
 		}
 		p.json(w, r, a)

@@ -141,12 +141,8 @@ func LargestPayment(t testing.TB, r *rand.Rand, l link.Link, url string, from []
 	)
 	for range payment.MaxDisputes {
 		step(payment.Input{Kind: payment.Disputed, Actor: "issuer", DisputeID: id.New(id.Dispute), Dispute: payment.DisputeInput{
-			Reference: within(
-				r,
-				from,
-				payment.MaxDisputeReferenceBytes,
-				payment.MaxDisputeReferenceBytes,
-			), Reason: "product_not_received", EvidenceDueAt: Epoch.Add(time.Hour)}})
+			Reference: within(r, from, payment.MaxDisputeReferenceBytes, payment.MaxDisputeReferenceBytes),
+			Reason:    "product_not_received", EvidenceDueAt: Epoch.Add(time.Hour)}})
 	}
 	step(payment.Input{Kind: payment.Marked, Actor: "merchant", Label: payment.LabelLegitimate, By: id.New(id.User)})
 	for range payment.MaxRefunds {

@@ -151,7 +151,7 @@ func (v *visit) mailTable() (parts.Table, error) {
 	return t, nil
 }
 
-// mailReader returns to whom an email goes, in words for the reader: an address, a user, or
+// mailReader returns the recipient of an email as the reader knows it: an address, a user, or
 // a payer, whose address is not repeated here.
 func (v *visit) mailReader(m mail.Message) string {
 	switch {
