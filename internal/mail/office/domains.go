@@ -22,10 +22,12 @@ type domains struct {
 	bad map[string]*rest
 }
 
-// rest is how often a domain failed in a row, and until when nothing is tried.
+// rest is how often a domain failed in a row, and until when nothing is tried. probed says that the
+// one try after a rest is under way.
 type rest struct {
 	failed int
 	until  time.Time
+	probed bool
 }
 
 // domainOf returns the domain of an address, which may be written in any case.
@@ -46,12 +48,13 @@ func (d *domains) resting(address string, now time.Time) time.Time {
 	if now.Before(r.until) {
 		return r.until
 	}
-	r.until = now.Add(restFirst) // this one tries; the others wait for its outcome
+	r.until, r.probed = now.Add(restFirst), true // this one tries; the others wait for its outcome
 	return time.Time{}
 }
 
 // ended records the outcome of a try. sent says that the server took the mail or refused it
-// for good; either way the domain can be reached.
+// for good; either way the domain can be reached. A try that was under way when the rest began does
+// not make it longer.
 func (d *domains) ended(address string, sent bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -68,6 +71,10 @@ func (d *domains) ended(address string, sent bool, now time.Time) {
 		r = &rest{}
 		d.bad[name] = r
 	}
+	if r.failed >= refusedInRow && !r.probed {
+		return
+	}
+	r.probed = false
 	if r.failed++; r.failed >= refusedInRow {
 		r.until = now.Add(min(restFirst<<min(r.failed-refusedInRow, 8), restMost))
 	}
