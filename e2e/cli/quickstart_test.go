@@ -83,7 +83,7 @@ func newReader(t *testing.T, fill ...string) *reader {
 	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
 	cmd := exec.CommandContext(ctx, "bash", "-eu", "-o", "pipefail")
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+r.dir, "GOFLAGS=-mod=mod", "GOPROXY=off")
+	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+r.dir, "GOFLAGS=-mod=mod -trimpath", "GOPROXY=off")
 	cmd.Stdout, cmd.Stderr = r.out, r.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what it left running ends with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

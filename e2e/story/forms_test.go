@@ -62,7 +62,7 @@ func merchantSite(t *testing.T, p *harness.Process, address, form string) {
 		}
 	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", "shop", ".")
-	build.Dir, build.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0")
+	build.Dir, build.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=-trimpath", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("the program of docs/forms.md: %v\n%s", err, out)
 	}
