@@ -28,7 +28,8 @@ run: build ## build and start everything on ./data with a demo account
 build: ## bin/paylink, one static binary
 	@$(GO) build -ldflags '$(LDFLAGS)' -o bin/paylink ./cmd/paylink
 
-test: needs build ## every test with every real engine: SQLite, PostgreSQL, DynamoDB Local, Chromium
+test: ## every test with every real engine: SQLite, PostgreSQL, DynamoDB Local, Chromium
+	@$(MAKE) --no-print-directory -j 2 needs build # downloads while it compiles
 	@echo "tests: a line for each package, and for each test of 5 seconds or more; events in .cache/quick.json"
 	@PAYLINK_BINARY=$(CURDIR)/bin/paylink GO=$(GO) scripts/test.sh quick
 

@@ -14,7 +14,7 @@
 #   test.sh large            lists of a million rows, floods, and what is measured, alone
 #
 # The end-to-end tests in e2e drive the built binary, with browsers, whole deployments of
-# 17 processes, and DynamoDB Local. They mostly wait, so they run beside the others, three
+# 17 processes, and DynamoDB Local. They mostly wait, so they run beside the others, four
 # packages at a time.
 #
 # PAYLINK_TEST_FULL is set where a test that quick runs in part runs whole: race runs the
@@ -36,7 +36,7 @@ engines=SQLite,PostgreSQL,DynamoDB,Chromium
 quick() {
 	# The packages whose tests take minutes come first, or the last one would run alone:
 	# those that wait for processes beside those that do not.
-	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large|$pages" -p 3 -parallel 2 \
+	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large|$pages" -p 4 -parallel 2 \
 		./e2e/crash ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./e2e/pages ./internal/notify/webhook \
 		./e2e/story ./internal/coordinator ./internal/sim ./internal/gateway/dashboard ./e2e/split ./internal/rpc ./e2e/cli $("$go" list ./...) 2>&1
 }
