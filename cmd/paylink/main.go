@@ -27,6 +27,7 @@ type stores struct {
 	Store         string `help:"Store: sqlite:PATH, by default in the data folder, or postgres://…."`
 	PaymentsStore string `help:"Separate store of links and payments: dynamodb://TABLE."`
 	KeysDir       string `help:"Folder of the keys; by default keys in the data folder." name:"keys" type:"path"`
+	KEK           string `help:"What the keys are sealed under: file:PATH, credential:NAME (systemd), exec:PATH or awskms:KEY; nothing by default." name:"key-encryption-key" placeholder:"KIND:NAME"`
 }
 
 type serving struct {
@@ -62,6 +63,7 @@ func (s serving) config() app.Config {
 		Targets:              s.Target,
 		DataDir:              s.Data,
 		KeysDir:              s.KeysDir,
+		KEK:                  s.KEK,
 		Listen:               s.Listen,
 		AdminListen:          s.AdminListen,
 		PublicURL:            s.PublicURL,
@@ -101,6 +103,7 @@ func (s stores) config() app.Config {
 		Targets:       []string{"all"},
 		DataDir:       s.Data,
 		KeysDir:       s.KeysDir,
+		KEK:           s.KEK,
 		Listen:        "127.0.0.1:0",
 		AdminListen:   "127.0.0.1:0",
 		Store:         s.Store,
@@ -165,7 +168,8 @@ func (l long) config(errs io.Writer) app.Config {
 
 type backup struct {
 	long
-	Dir string `arg:"" help:"Folder to create." type:"path"`
+	KeysFor []string `help:"Also copy the keys, encrypted to this age recipient (age1…); repeatable." placeholder:"RECIPIENT"`
+	Dir     string   `arg:"" help:"Folder to create." type:"path"`
 }
 
 type export struct {
@@ -188,18 +192,34 @@ type keys struct {
 	} `cmd:"" help:"Create the keys of a split deployment; export gives each service its share."`
 	Export struct {
 		stores
-		Target []string `required:"" help:"Services whose share of the keys to export."`
-		Dir    string   `arg:"" help:"Folder to write into." type:"path"`
+		Target    []string `required:"" help:"Services whose share of the keys to export."`
+		SealUnder string   `help:"Seal the export under a key-encryption key of its own." placeholder:"KIND:NAME"`
+		Dir       string   `arg:"" help:"Folder to write into." type:"path"`
 	} `cmd:"" help:"Write a service's share of the keys into a separate folder; repeat after each key change."`
 	Rotate struct {
 		stores
 		Rest    time.Duration `help:"Delay before the new keys are used; make it longer if they must be exported first." default:"1m"`
-		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal or receipt-sign; all of them by default."`
+		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal, receipt-sign, mac or puzzle-mac; all of them by default."`
 	} `cmd:"" help:"Create new keys; the old ones stay valid for what they signed."`
 	Revoke struct {
 		stores
 		Key string `arg:"" help:"Key id, 8 hexadecimal digits."`
 	} `cmd:"" help:"Revoke a key now, and with it everything that it signed."`
+	KEK struct {
+		File string `arg:"" help:"File to create, on other media than the keys." type:"path"`
+	} `cmd:"" name:"kek" help:"Create a key-encryption key in a file."`
+	Seal struct {
+		stores
+		From string `help:"What the keys are sealed under now; nothing by default." placeholder:"KIND:NAME"`
+	} `cmd:"" help:"Seal the keys under --key-encryption-key."`
+	Unseal struct {
+		stores
+	} `cmd:"" help:"Write the keys as a plain file again, as versions before sealing read it."`
+	Restore struct {
+		stores
+		Identity string `required:"" help:"File with the age identity (AGE-SECRET-KEY-1…) of a recipient." type:"path"`
+		File     string `arg:"" help:"keys.age of a backup." type:"path"`
+	} `cmd:"" help:"Restore the keys of a backup into an empty folder."`
 }
 
 type receipts struct {
@@ -293,7 +313,7 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	case "verify":
 		return app.Verify(ctx, c.Verify.config(errs), out)
 	case "backup <dir>":
-		return app.Backup(ctx, c.Backup.config(errs), c.Backup.Dir, out)
+		return app.Backup(ctx, c.Backup.config(errs), c.Backup.Dir, c.Backup.KeysFor, out)
 	case "export <file>":
 		return app.Export(ctx, c.Export.config(errs), c.Export.File, out)
 	case "import <file>":
@@ -305,9 +325,17 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	case "keys create":
 		return app.CreateKeys(c.Keys.Create.config(), out)
 	case "keys export <dir>":
-		return app.ExportKeys(c.Keys.Export.config(), c.Keys.Export.Target, c.Keys.Export.Dir, out)
+		return app.ExportKeys(c.Keys.Export.config(), c.Keys.Export.Target, c.Keys.Export.Dir, c.Keys.Export.SealUnder, out)
 	case "keys revoke <key>":
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
+	case "keys kek <file>":
+		return app.CreateKEK(c.Keys.KEK.File, out)
+	case "keys seal":
+		return app.SealKeys(c.Keys.Seal.config(), c.Keys.Seal.From, out)
+	case "keys unseal":
+		return app.UnsealKeys(c.Keys.Unseal.config(), out)
+	case "keys restore <file>":
+		return app.RestoreKeys(c.Keys.Restore.config(), c.Keys.Restore.File, c.Keys.Restore.Identity, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
 	case "invite <email>":

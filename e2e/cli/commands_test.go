@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"filippo.io/age"
+
 	"github.com/paylink/paylink/e2e/harness"
 	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/mail/mailtest"
@@ -60,6 +62,7 @@ func TestCommands(t *testing.T) {
 		harness.Refused(t, "no keys", "keys", "rotate", "--data", dir)
 	})
 	t.Run("backup and restore", restores)
+	t.Run("sealed keys", seals)
 	t.Run("keys and links", rotates)
 	t.Run("second process", shares)
 	t.Run("drain", drains)
@@ -281,12 +284,35 @@ func restores(t *testing.T) {
 	}
 	id := harness.OnePayment(key, l, "succeeded")
 	copied := filepath.Join(t.TempDir(), "backup")
-	harness.Worked(t, "it contains the keys", "backup", "--data", p.Data, copied)
+	reader, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity := filepath.Join(t.TempDir(), "identity")
+	if err := os.WriteFile(identity, []byte(reader.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	harness.Worked(t, "copied to", "backup", "--data", p.Data, "--keys-for", reader.Recipient().String(), copied)
 	harness.Refused(t, "must not exist yet", "backup", "--data", p.Data, copied)
+	harness.Refused(t, "want the public key", "backup", "--data", p.Data, "--keys-for", "nobody", filepath.Join(t.TempDir(), "other"))
 	// After the copy: the restored server must not know it.
 	key.Link(`"amount":"1"`)
 	p.Stop()
 	harness.Verified(t, copied)
+
+	// A store that is in use does not start with new keys.
+	out, errs, status := harness.Command(t, "serve", "--data", copied, "--listen", "127.0.0.1:0")
+	if status == 0 || !strings.Contains(out+errs, "restore the keys") {
+		t.Errorf("started without its keys: %d %s%s", status, out, errs)
+	}
+	if _, err := os.Stat(filepath.Join(copied, "keys", "keys.json")); err == nil {
+		t.Error("new keys were made beside a store in use")
+	}
+	harness.Worked(t, "restored the keys", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
+	harness.Refused(t, "never overwritten", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
+	if err := os.Remove(filepath.Join(copied, "keys.age")); err != nil {
+		t.Fatal(err)
+	}
 
 	restored := harness.StartOn(t, copied, strings.TrimPrefix(p.URL, "http://"))
 	if got := harness.OnePayment(key, l, "succeeded"); got != id {
@@ -301,6 +327,47 @@ func restores(t *testing.T) {
 	if out := restored.Logs.String(); strings.Contains(out, `"ERROR"`) {
 		t.Errorf("%s", out)
 	}
+}
+
+// seals seals the keys of a running installation under a key in a file, then under another one, and
+// writes them as a plain file again.
+func seals(t *testing.T) {
+	p := harness.Start(t)
+	_, key := p.Merchant(t, "ada")
+	l := key.Link(`"amount":"12.50"`)
+	url := strings.TrimPrefix(p.URL, "http://")
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	harness.Worked(t, "without it, the keys that it seals are lost", "keys", "kek", one)
+	harness.Worked(t, "other media", "keys", "kek", two)
+	harness.Refused(t, "exists", "keys", "kek", one)
+
+	harness.Refused(t, "say under which key", "keys", "seal", "--data", p.Data)
+	harness.Worked(t, "sealed the keys", "keys", "seal", "--data", p.Data, "--key-encryption-key", "file:"+one)
+	p.Stop()
+	file, err := os.ReadFile(filepath.Join(p.Data, "keys", "keys.json"))
+	if err != nil || strings.Contains(string(file), "link-sign") {
+		t.Errorf("%v %s", err, file)
+	}
+	harness.Refused(t, "the keys are sealed", "keys", "list", "--data", p.Data)
+	harness.Refused(t, "does not open", "keys", "list", "--data", p.Data, "--key-encryption-key", "file:"+two)
+	if out, errs, status := harness.Command(t, "serve", "--data", p.Data, "--listen", "127.0.0.1:0"); status == 0 || !strings.Contains(out+errs, "sealed") {
+		t.Errorf("started without the key-encryption key: %d %s%s", status, out, errs)
+	}
+
+	again := harness.StartOn(t, p.Data, url, "--key-encryption-key", "file:"+one)
+	if a := key.PayJSON(l, "attempt-0000000001", "4242424242424242"); a.Status != http.StatusOK {
+		t.Errorf("the old link cannot be paid: %d %s", a.Status, a.Body)
+	}
+	again.Stop()
+	harness.Worked(t, "sealed the keys", "keys", "seal", "--data", p.Data, "--from", "file:"+one, "--key-encryption-key", "file:"+two)
+	harness.Worked(t, "link-sign", "keys", "rotate", "--data", p.Data, "--key-encryption-key", "file:"+two, "link-sign")
+	share := filepath.Join(dir, "verifier")
+	harness.Worked(t, "link-seal", "keys", "export", "--data", p.Data, "--key-encryption-key", "file:"+two, "--target", "verifier",
+		"--seal-under", "file:"+one, share)
+	harness.Worked(t, "are plain now", "keys", "unseal", "--keys", share, "--key-encryption-key", "file:"+one)
+	harness.Worked(t, "are plain now", "keys", "unseal", "--data", p.Data, "--key-encryption-key", "file:"+two)
+	harness.Worked(t, "keys", "keys", "list", "--data", p.Data)
 }
 
 func rotates(t *testing.T) {

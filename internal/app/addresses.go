@@ -123,6 +123,10 @@ func (c Config) checkData(say func(format string, args ...any)) {
 		}
 	}
 
+	if _, err := c.keys(); err != nil {
+		say("%v", err)
+	}
+
 	// The rest is about a store in a file.
 	name, embedded := strings.CutPrefix(c.Store, "sqlite:")
 	if !embedded {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/shield"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/keyring/kek"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
@@ -33,6 +35,7 @@ type Config struct {
 	Targets              []string
 	DataDir              string
 	KeysDir              string // empty: DataDir/keys
+	KEK                  string // setting of kek.Parse: what the key ring is sealed under; empty: nothing
 	Listen               string
 	AdminListen          string
 	PublicURL            string
@@ -235,6 +238,15 @@ func (c Config) keysDir() string {
 		return c.KeysDir
 	}
 	return filepath.Join(c.DataDir, "keys")
+}
+
+// keys returns the folder of the key ring with its key-encryption key.
+func (c Config) keys() (keyring.Folder, error) {
+	k, err := kek.Parse(c.KEK)
+	if err != nil {
+		return keyring.Folder{}, fmt.Errorf("--key-encryption-key %w", err)
+	}
+	return keyring.Folder{Path: c.keysDir(), KEK: k}, nil
 }
 
 // queuePath returns the file of the webhook queue beside a SQLite store, and bookPath that of the

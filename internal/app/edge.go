@@ -68,7 +68,7 @@ func (s *services) openGateway(context.Context) error {
 			Connectors:   known(),
 			Records:      s.records,
 			JWKS:         s.ring.JWKS,
-			Guard:        answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Now: time.Now, Log: s.log}),
+			Guard:        answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac(), Now: time.Now, Log: s.log}),
 			PublicURL:    s.cfg.PublicURL,
 			Now:          time.Now,
 			Log:          s.log,

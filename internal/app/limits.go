@@ -107,7 +107,7 @@ func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, erro
 	}
 
 	return limit.New(
-		limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac, Refuse: refuse,
+		limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac().Tag, Refuse: refuse,
 			Limited: s.metrics.Limited, Now: time.Now, Log: s.log},
 	)
 }

@@ -55,8 +55,15 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 // copies the store first, so that the queue and the simulator's book, copied later, know at least
 // as much. It does not copy a PostgreSQL database or a DynamoDB table: use those engines' tools, as
 // the command's output says. A backup that fails leaves an incomplete folder.
-func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
+//
+// The keys are copied only if there are recipients, to whom they are encrypted (keysFile): whoever
+// finds a backup must not find what opens it.
+func Backup(ctx context.Context, cfg Config, dir string, recipients []string, out io.Writer) error {
 	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	readers, err := ageRecipients(recipients)
 	if err != nil {
 		return err
 	}
@@ -78,12 +85,10 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 		return err
 	}
 
-	// Without the keys nothing in the backup can be opened.
-	if err := os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(cfg.keysDir())); err != nil {
-		return err
-	}
-	if err := onlyOwner(filepath.Join(dir, "keys")); err != nil {
-		return err
+	if len(readers) > 0 {
+		if err := encryptKeys(cfg.keysDir(), filepath.Join(dir, keysFile), readers); err != nil {
+			return err
+		}
 	}
 
 	if err := durable(dir); err != nil {
@@ -103,7 +108,13 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "copied to %s; it contains the keys, so protect it like them\n", dir)
+	if len(readers) == 0 {
+		if _, err := fmt.Fprintf(out, "NOT COPIED: the keys in %s, without which nothing in a backup can be opened. Keep a copy of them elsewhere, "+
+			"or have them encrypted with --keys-for.\n", cfg.keysDir()); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "copied to %s\n", dir)
 	return err
 }
 
@@ -200,17 +211,4 @@ func durable(dir string) error {
 	}
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error { return errors.Join(err, flush(path)) })
 	return errors.Join(err, flush(filepath.Dir(dir)))
-}
-
-// onlyOwner removes the rights of all other users; otherwise a key ring refuses to open.
-func onlyOwner(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			return os.Chmod(path, 0o700) //nolint:gosec // a folder needs its x bit
-		}
-		return os.Chmod(path, 0o600) //nolint:gosec // the folder was made by this process a moment ago, for its owner alone
-	})
 }

@@ -44,18 +44,6 @@ func shares(targets []string) []keyring.Share {
 	return all
 }
 
-// openKeys opens the keys. A single process has the whole ring and creates what is missing; a
-// split one has the share of its services, which must exist.
-func (s *services) openKeys(context.Context) (err error) {
-	if s.cfg.split() {
-		s.ring, err = keyring.OpenShare(s.cfg.keysDir(), shares(s.cfg.Targets), time.Now())
-	} else {
-		s.ring, err = keyring.Open(s.cfg.keysDir(), time.Now())
-	}
-	s.background["keys"] = func(ctx context.Context) error { return s.ring.Watch(ctx, keyReloadInterval) }
-	return err
-}
-
 // openInternal opens the credentials between services, the server for this process's services, and
 // a pool of connections to each service that it calls. A single process has none of them. Nothing
 // is contacted yet.
@@ -144,8 +132,8 @@ func (s *services) unseal(sealed, about []byte) ([]byte, error) {
 	return s.ring.Unseal(keyring.AnswerSeal, sealed, about)
 }
 
-// mac returns a keyed hash under the key for general use.
-func (s *services) mac(message []byte) []byte { return s.ring.MAC(keyring.MACKey, message) }
+// mac makes and checks tags under the keys for general use.
+func (s *services) mac() keyring.Authenticator { return s.ring.Authenticator(keyring.MACKey) }
 
 // The targets of a process.
 

@@ -140,7 +140,7 @@ type services struct {
 	handler      http.Handler // of the public listener; nil without the gateway
 }
 
-// open builds the process, from the keys and the stores up to the gateway. The steps are in order:
+// open builds the process, from the stores and the keys up to the gateway. The steps are in order:
 // each uses what the steps before it opened. If one fails, what is open is closed again. Nothing
 // runs or is served yet.
 func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (*services, error) {
@@ -153,7 +153,7 @@ func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (
 		background: map[string]func(context.Context) error{},
 		pools:      map[string]*rpc.Pool{},
 	}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks,
+	for _, step := range []func(context.Context) error{s.openStores, s.openKeys, s.openInternal, s.openClocks, s.openUsers, s.openLinks,
 		s.openForms, s.openPayments, s.openReports, s.openFraud,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {

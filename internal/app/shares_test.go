@@ -81,7 +81,7 @@ func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 // export and from the whole ring, and tries everything.
 func TestEachTargetHoldsItsShareAlone(t *testing.T) {
 	dir := t.TempDir()
-	whole, err := keyring.Open(dir, time.Now())
+	whole, err := keyring.In(dir).Open(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestEachTargetHoldsItsShareAlone(t *testing.T) {
 			folders = append(folders, export)
 		}
 		for _, folder := range folders {
-			r, err := keyring.OpenShare(folder, shares([]string{target}), time.Now())
+			r, err := keyring.In(folder).OpenShare(shares([]string{target}), time.Now())
 			if err != nil {
 				t.Fatalf("%s: %v", target, err)
 			}

@@ -25,7 +25,7 @@ var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // at opens the ring of dir with a fixed clock.
 func at(t *testing.T, dir string, now time.Time) *Ring {
 	t.Helper()
-	r, err := Open(dir, now)
+	r, err := In(dir).Open(now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestOpenManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range rings {
 		wg.Go(func() {
-			r, err := Open(dir, t0)
+			r, err := In(dir).Open(t0)
 			if err != nil {
 				t.Error(err)
 				return
@@ -119,11 +119,11 @@ func TestRotateOverlaps(t *testing.T) {
 	old, sig := r.Sign(LinkSign, []byte("m"))
 	sealed := r.Seal(StoreSeal, []byte("s"), nil)
 	mac := r.MAC(MACKey, []byte("m"))
-	fresh, err := Rotate(dir, LinkSign, t0)
+	fresh, err := In(dir).Rotate(LinkSign, t0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Rotate(dir, StoreSeal, t0); err != nil {
+	if _, err := In(dir).Rotate(StoreSeal, t0); err != nil {
 		t.Fatal(err)
 	}
 	day := 24 * time.Hour
@@ -145,7 +145,7 @@ func TestRotateOverlaps(t *testing.T) {
 		}
 	}
 	end := t0.Add(ActivateAfter + 181*day + time.Second)
-	if _, err := Rotate(dir, LinkSign, end); err != nil {
+	if _, err := In(dir).Rotate(LinkSign, end); err != nil {
 		t.Fatal(err)
 	}
 	r = at(t, dir, end)
@@ -158,10 +158,10 @@ func TestRotateOverlaps(t *testing.T) {
 	if !bytes.Equal(mac, r.MAC(MACKey, []byte("m"))) {
 		t.Error("MAC changed")
 	}
-	if _, err := Rotate(dir, MACKey, t0); err == nil {
-		t.Error("the mac key was rotated")
+	if _, err := In(dir).Rotate(CardMAC, t0); err == nil {
+		t.Error("the key of cards was rotated")
 	}
-	if _, err := Rotate(dir, "nonsense", t0); err == nil {
+	if _, err := In(dir).Rotate("nonsense", t0); err == nil {
 		t.Error("a key without a purpose was made")
 	}
 }
@@ -179,7 +179,7 @@ func TestRevoke(t *testing.T) {
 	dir := t.TempDir()
 	r := at(t, dir, t0)
 	kid, sig := r.Sign(SessionSign, []byte("m"))
-	if err := Revoke(dir, kid, t0); err != nil {
+	if err := In(dir).Revoke(kid, t0); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Reload(); err != nil {
@@ -193,10 +193,10 @@ func TestRevoke(t *testing.T) {
 	}
 	sealed := r.Seal(StoreSeal, nil, nil)
 	n, _ := ParseKeyID(fmt.Sprintf("%x", sealed[:4]))
-	if err := Revoke(dir, n, t0); err == nil {
+	if err := In(dir).Revoke(n, t0); err == nil {
 		t.Error("the key of data at rest was revoked")
 	}
-	if err := Revoke(dir, 0, t0); err == nil {
+	if err := In(dir).Revoke(0, t0); err == nil {
 		t.Error("an unknown key was revoked")
 	}
 }
@@ -208,8 +208,8 @@ func TestWatchReloads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- r.Watch(ctx, 5*time.Second) }()
-		if err := Revoke(dir, old, t0); err != nil {
+		go func() { done <- r.Watch(ctx, 5*time.Second, func(context.Context) {}) }()
+		if err := In(dir).Revoke(old, t0); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(6 * time.Second)
@@ -256,12 +256,12 @@ func TestF21_DamagedFileIsRefused(t *testing.T) {
 	}
 	for name, raw := range map[string][]byte{
 		"empty": {}, "torn": good[:len(good)/2], "flipped": flipped, "twice": twice,
-		"version": []byte(`{"version":2,"keys":[]}`),
+		"version": []byte(`{"version":3,"keys":[]}`),
 	} {
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir, t0); err == nil {
+		if _, err := In(dir).Open(t0); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 		if now, _ := os.ReadFile(path); !bytes.Equal(now, raw) {
@@ -275,7 +275,7 @@ func TestF21_DamagedFileIsRefused(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir, t0); (err == nil) != want {
+		if _, err := In(dir).Open(t0); (err == nil) != want {
 			t.Errorf("mode %o: %v", mode, err)
 		}
 	}

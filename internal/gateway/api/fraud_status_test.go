@@ -179,7 +179,7 @@ func (f *fraudWorld) busy(calls []fraudCall) {
 	f.t.Helper()
 	was := f.config
 	gate, err := limit.New(
-		limit.Config{Policies: []limit.Policy{{Name: limit.Account, Count: 1, Per: time.Hour, Burst: 1}}, MAC: was.Guard.MAC, Now: time.Now,
+		limit.Config{Policies: []limit.Policy{{Name: limit.Account, Count: 1, Per: time.Hour, Burst: 1}}, MAC: was.Guard.MAC.Tag, Now: time.Now,
 			Limited: func(string) {}, Log: was.Log},
 	)
 	if err != nil {

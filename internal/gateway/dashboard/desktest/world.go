@@ -157,7 +157,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 			Render: answer.Faces{"": api.Renderer{PublicURL: public, Now: now}.Shapes()}.Render,
 			Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
-			MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) }},
+			MAC:    ring.Authenticator(keyring.MACKey)},
 		Links: w.Links, Forms: w.Links, FormPages: formPages(t, w.Links, public), Payments: store, Reports: w.Reports, Transactions: w.Coord,
 		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Services{Analyst: w.analyst, Rulebook: w.Rulebook,
 			Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,

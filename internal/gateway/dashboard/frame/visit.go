@@ -3,7 +3,7 @@ package frame
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
@@ -329,7 +329,7 @@ func (v *Visit) Redirect(path, tone, words string) error {
 			return err
 		}
 		if len(raw) <= maxFlashBytes {
-			mac := v.d.config.MAC(v.flashed(raw))
+			mac := v.d.config.MAC.Tag(v.flashed(raw))
 			http.SetCookie(v.Writer, v.d.Cookie(flashCookie, base64.RawURLEncoding.EncodeToString(append(mac, raw...)), time.Minute))
 		}
 	}
@@ -359,8 +359,8 @@ func (v *Visit) takeNotice() *Notice {
 
 	http.SetCookie(v.Writer, v.d.Cookie(flashCookie, "", 0))
 	raw, err := base64.RawURLEncoding.DecodeString(c.Value)
-	size := len(v.d.config.MAC(nil))
-	if err != nil || len(raw) <= size || !hmac.Equal(raw[:size], v.d.config.MAC(v.flashed(raw[size:]))) {
+	const size = sha256.Size
+	if err != nil || len(raw) <= size || !v.d.config.MAC.Check(v.flashed(raw[size:]), raw[:size]) {
 		return nil
 	}
 
