@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -242,11 +243,16 @@ func (c Config) keysDir() string {
 
 // keys returns the folder of the key ring with its key-encryption key.
 func (c Config) keys() (keyring.Folder, error) {
-	k, err := kek.Parse(c.KEK)
+	k, err := kekOf(c.KEK)
 	if err != nil {
 		return keyring.Folder{}, fmt.Errorf("--key-encryption-key %w", err)
 	}
 	return keyring.Folder{Path: c.keysDir(), KEK: k}, nil
+}
+
+// kekOf returns the key-encryption key that a setting names; nil for an empty one.
+func kekOf(setting string) (keyring.Wrapper, error) {
+	return kek.Parse(setting, os.Getenv(kek.Credentials))
 }
 
 // queuePath returns the file of the webhook queue beside a SQLite store, and bookPath that of the

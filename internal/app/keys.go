@@ -101,7 +101,7 @@ func ExportKeys(cfg Config, targets []string, dir, under string, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	sealer, err := kek.Parse(under)
+	sealer, err := kekOf(under)
 	if err != nil {
 		return fmt.Errorf("--seal-under %w", err)
 	}
@@ -188,7 +188,7 @@ func SealKeys(cfg Config, from string, out io.Writer) error {
 	if to.KEK == nil {
 		return errors.New("--key-encryption-key: say under which key to seal; want " + kek.Form)
 	}
-	now, err := kek.Parse(from)
+	now, err := kekOf(from)
 	if err != nil {
 		return fmt.Errorf("--from %w", err)
 	}

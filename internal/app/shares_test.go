@@ -92,7 +92,7 @@ func TestEachTargetHoldsItsShareAlone(t *testing.T) {
 		folders := []string{dir}
 		if want := shares([]string{target}); len(want) > 0 {
 			export := filepath.Join(t.TempDir(), target)
-			if err := keyring.Export(dir, export, want); err != nil {
+			if err := keyring.In(dir).Export(keyring.In(export), want); err != nil {
 				t.Fatal(err)
 			}
 			folders = append(folders, export)

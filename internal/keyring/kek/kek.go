@@ -38,12 +38,13 @@ const (
 // Form is the form of a setting, for messages.
 const Form = "file:PATH, credential:NAME, exec:PATH or awskms:KEY"
 
-// credentials is the variable with the folder of systemd's credentials.
-const credentials = "CREDENTIALS_DIRECTORY"
+// Credentials is the environment variable with the folder of systemd's credentials.
+const Credentials = "CREDENTIALS_DIRECTORY"
 
-// Parse returns the wrapper that a setting names; nil for an empty one. It reads no key and calls
-// nobody yet, so that a key on removable media may come later.
-func Parse(setting string) (keyring.Wrapper, error) {
+// Parse returns the wrapper that a setting names; nil for an empty one. credentials is the folder
+// of systemd's credentials, if there is one. Parse reads no key and calls nobody yet, so that a key
+// on removable media may come later.
+func Parse(setting, credentials string) (keyring.Wrapper, error) {
 	kind, rest, _ := strings.Cut(setting, ":")
 	switch {
 	case setting == "":
@@ -52,7 +53,7 @@ func Parse(setting string) (keyring.Wrapper, error) {
 	case kind == "file":
 		return File(rest), nil
 	case kind == "credential" && rest == filepath.Base(rest):
-		return credential(rest), nil
+		return credential{credentials, rest}, nil
 	case kind == "exec" && filepath.IsAbs(rest):
 		return program(rest), nil
 	case kind == "awskms":
@@ -94,9 +95,9 @@ func (f File) use(b []byte, do func(kek, b []byte) ([]byte, error)) ([]byte, err
 	return useFile(string(f), b, do)
 }
 
-// credential is the name of a systemd credential with a key, in the form of File. systemd itself
-// gives it to this service alone.
-type credential string
+// credential is a systemd credential with a key, in the form of File. systemd itself gives it to
+// this service alone.
+type credential struct{ dir, name string }
 
 // Wrap implements keyring.Wrapper.
 func (c credential) Wrap(_ context.Context, key []byte) ([]byte, error) { return c.use(key, seal) }
@@ -107,11 +108,10 @@ func (c credential) Unwrap(_ context.Context, wrapped []byte) ([]byte, error) {
 }
 
 func (c credential) use(b []byte, do func(kek, b []byte) ([]byte, error)) ([]byte, error) {
-	dir := os.Getenv(credentials)
-	if dir == "" {
-		return nil, fmt.Errorf("systemd gave no credentials ($%s is not set); set LoadCredential=%s:… in the unit", credentials, string(c))
+	if c.dir == "" {
+		return nil, fmt.Errorf("systemd gave no credentials ($%s is not set); set LoadCredential=%s:… in the unit", Credentials, c.name)
 	}
-	return useFile(filepath.Join(dir, string(c)), b, do)
+	return useFile(filepath.Join(c.dir, c.name), b, do)
 }
 
 // useFile does something with the key in a file.

@@ -18,9 +18,9 @@ import (
 
 // wraps checks that a setting's wrapper gives back what it wrapped, hides it, and refuses what was
 // altered.
-func wraps(t *testing.T, setting string) keyring.Wrapper {
+func wraps(t *testing.T, setting string, credentials ...string) keyring.Wrapper {
 	t.Helper()
-	w, err := kek.Parse(setting)
+	w, err := kek.Parse(setting, strings.Join(credentials, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +56,7 @@ func TestKeyInAFile(t *testing.T) {
 		t.Error("a key was overwritten")
 	}
 	w := wraps(t, "file:"+path)
-	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	wraps(t, "credential:kek")
+	wraps(t, "credential:kek", dir)
 
 	other := filepath.Join(dir, "other")
 	if err := kek.File(other).Create(); err != nil {
@@ -92,8 +91,7 @@ func TestKeyInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("missing", "no such file")
-	t.Setenv("CREDENTIALS_DIRECTORY", "")
-	c, err := kek.Parse("credential:kek")
+	c, err := kek.Parse("credential:kek", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +119,7 @@ unwrap) read -r in; in=$(printf %s "$in" | base64 -d) || exit 3
 	printf %s "$out" ;;
 esac
 `)
-	w, err := kek.Parse("exec:" + good)
+	w, err := kek.Parse("exec:"+good, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +136,7 @@ esac
 	}
 	for name, body := range map[string]string{"silent": "exit 0", "failing": "echo no token >&2; exit 1", "garbage": "echo '%%%'",
 		"endless": "yes | tr -d '\\n' | head -c 100000"} {
-		bad, err := kek.Parse("exec:" + script(name, body))
+		bad, err := kek.Parse("exec:"+script(name, body), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +209,7 @@ func TestKMS(t *testing.T) {
 	s := fakeKMS(t, arn)
 	wraps(t, "awskms:"+arn+"?endpoint="+s.URL)
 	wraps(t, "awskms:"+arn+"?region=eu-west-1&endpoint="+s.URL)
-	other, err := kek.Parse("awskms:alias/other?region=eu-west-1&endpoint=" + s.URL)
+	other, err := kek.Parse("awskms:alias/other?region=eu-west-1&endpoint="+s.URL, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,11 +222,11 @@ func TestKMS(t *testing.T) {
 func TestParse(t *testing.T) {
 	for _, bad := range []string{"file", "file:", "kek", "exec:relative", "credential:a/b", "credential:", "awskms:", "awskms:?region=x",
 		"awskms:k?zone=1", "vault:x"} {
-		if _, err := kek.Parse(bad); err == nil || !strings.Contains(err.Error(), "want") {
+		if _, err := kek.Parse(bad, ""); err == nil || !strings.Contains(err.Error(), "want") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	if w, err := kek.Parse(""); w != nil || err != nil {
+	if w, err := kek.Parse("", ""); w != nil || err != nil {
 		t.Errorf("no setting: %v, %v", w, err)
 	}
 }
