@@ -299,6 +299,16 @@ func restores(t *testing.T) {
 	key.Link(`"amount":"1"`)
 	p.Stop()
 	harness.Verified(t, copied)
+	harness.Worked(t, "NOT OPENED", "verify", "--data", copied)
+	foreign := filepath.Join(t.TempDir(), "keys")
+	harness.Worked(t, "created the keys", "keys", "create", "--keys", foreign)
+	if out, _, status := harness.Command(t, "verify", "--data", copied, "--keys", foreign); status == 0 || !strings.Contains(out, "BROKEN response under") {
+		t.Errorf("foreign keys: %d %s", status, out)
+	}
+	if out, errs, status := harness.Command(t, "serve", "--data", copied, "--keys", foreign, "--listen", "127.0.0.1:0"); status == 0 ||
+		!strings.Contains(out+errs, "was written with key") {
+		t.Errorf("started with foreign keys: %d %s%s", status, out, errs)
+	}
 
 	// A store that is in use does not start with new keys.
 	out, errs, status := harness.Command(t, "serve", "--data", copied, "--listen", "127.0.0.1:0")
@@ -310,6 +320,7 @@ func restores(t *testing.T) {
 	}
 	harness.Worked(t, "restored the keys", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
 	harness.Refused(t, "never overwritten", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
+	harness.Worked(t, "opened ", "verify", "--data", copied)
 	if err := os.Remove(filepath.Join(copied, "keys.age")); err != nil {
 		t.Fatal(err)
 	}

@@ -102,13 +102,15 @@ func (s *services) observeIssuer(connector, call string, o issuer.Outcome, took 
 	s.metrics.IssuerCall(connector, call, o.String(), took)
 }
 
+// aboutWebhooks is authenticated with what is sealed for webhooks.
+var aboutWebhooks = []byte("webhook")
+
 // webhookKeys returns what the notifier does with keys: it seals endpoint secrets and bodies, and
 // signs requests.
 func (s *services) webhookKeys() notify.Keys {
-	about := []byte("webhook")
 	return notify.Keys{
-		Seal:   func(plain []byte) []byte { return s.ring.Seal(keyring.WebhookSeal, plain, about) },
-		Unseal: func(sealed []byte) ([]byte, error) { return s.ring.Unseal(keyring.WebhookSeal, sealed, about) },
+		Seal:   func(plain []byte) []byte { return s.ring.Seal(keyring.WebhookSeal, plain, aboutWebhooks) },
+		Unseal: func(sealed []byte) ([]byte, error) { return s.ring.Unseal(keyring.WebhookSeal, sealed, aboutWebhooks) },
 		Sign: func(message []byte) []byte {
 			_, signature := s.ring.Sign(keyring.WebhookSign, message)
 			return signature

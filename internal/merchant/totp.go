@@ -45,6 +45,11 @@ var (
 // totpContext binds a sealed secret to its user.
 func totpContext(user string) []byte { return []byte("totp\x00" + user) }
 
+// Sealed returns the sealed secret of the user's authenticator, if there is one, and what opens it.
+func (g Guard) Sealed() (p keyring.Purpose, sealed, about []byte) {
+	return keyring.StoreSeal, g.SealedTOTP, totpContext(g.User)
+}
+
 // Security returns what the user has turned on, without secrets.
 func (l *Local) Security(ctx context.Context, user string) (Security, error) {
 	g, err := l.access.GuardOf(ctx, user)

@@ -317,6 +317,11 @@ func back(unsent bool) int64 {
 	return 0
 }
 
+// EachMail visits every email, with its sealed content.
+func (s *Store) EachMail(ctx context.Context, visit func(mail.Message) error) error {
+	return eachRow(ctx, s, "SELECT "+mailColumns+" FROM mails ORDER BY id", scanMail, visit)
+}
+
 // Mails implements mail.Outbox. The content is left out, even sealed.
 func (s *Store) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
 	var w sqldb.Where
