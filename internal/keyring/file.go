@@ -37,6 +37,8 @@ type file struct {
 	Version int     `json:"version"`
 	Shares  []Share `json:"shares,omitempty"` // an export holds these; nil: the whole ring
 	Keys    []entry `json:"keys"`
+
+	outdated bool // it contained cardMAC when it was read
 }
 
 // entry is a key as it is stored. Secret or Public is set, not both. A revoked key stays in the
@@ -61,8 +63,9 @@ func (e entry) check() string {
 
 // Open reads the whole ring of a folder, and makes the folder, the file and the missing keys. Many
 // processes may do so at once, and make one file. It writes nothing if nothing is missing, so the
-// folder may be read-only. It refuses a damaged file and never replaces it. It also refuses an
-// export, which is not the whole ring.
+// folder may be read-only. It removes the keys of purposes that no longer exist, if it can. It
+// refuses a damaged file and never replaces it. It also refuses an export, which is not the whole
+// ring.
 func Open(dir string, now time.Time) (*Ring, error) {
 	r := newRing(dir, now)
 	f, raw, err := readFile(dir)
@@ -75,6 +78,13 @@ func Open(dir string, now time.Time) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.outdated {
+		if clean, without, err := change(dir, func(*file) error { return nil }); err != nil {
+			slog.Warn("keys.json contains the key card-mac of an earlier version and cannot be rewritten without it", "error", err)
+		} else {
+			f, raw = clean, without
+		}
+	}
 
 	s, err := r.setOf(f)
 	if err != nil {
@@ -83,6 +93,19 @@ func Open(dir string, now time.Time) (*Ring, error) {
 	r.keys.Store(s)
 	r.raw.Store(&raw)
 	return r, nil
+}
+
+// Destroy removes the keys of purposes that no longer exist from the whole ring of a folder,
+// durably, and reports whether there were any. It leaves a missing file and an export alone.
+func Destroy(dir string) (bool, error) {
+	f, _, err := readFile(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (f.Shares != nil || !f.outdated) {
+		return false, nil
+	}
+	if err == nil {
+		_, _, err = change(dir, func(f *file) error { f.complete(time.Now()); return nil })
+	}
+	return err == nil, err
 }
 
 // Missing returns the purposes that the whole ring of a folder has no key for: those of a later
@@ -354,6 +377,10 @@ func readFile(dir string) (f *file, raw []byte, err error) {
 	if f.Version != fileVersion {
 		return nil, nil, fmt.Errorf("keyring: %s has version %d; this program reads version %d", fileName, f.Version, fileVersion)
 	}
+	n := len(f.Keys)
+	f.Keys = slices.DeleteFunc(f.Keys, func(e entry) bool { return e.Purpose == cardMAC })
+	f.Shares = slices.DeleteFunc(f.Shares, func(s Share) bool { return s.Purpose == cardMAC })
+	f.outdated = len(f.Keys) < n
 	return f, raw, nil
 }
 
@@ -394,6 +421,7 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
 	}
+	f.outdated = false
 	return f, raw, replace(dir, raw)
 }
 

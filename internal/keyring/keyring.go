@@ -48,13 +48,17 @@ const (
 	MailSeal    Purpose = "mail-seal"    // XChaCha20-Poly1305, mails at rest, and what their one-click links say
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints of requests
-	CardMAC     Purpose = "card-mac"     // HMAC-SHA256, fingerprints of cards
 	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers must give
 )
 
 // Purposes lists all purposes.
 var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal,
-	ReceiptSign, MACKey, CardMAC, PuzzleMAC}
+	ReceiptSign, MACKey, PuzzleMAC}
+
+// cardMAC is a purpose of an earlier version, for fingerprints of cards. With its key, a card's
+// number could be computed from a stored payment. A file with the key is read without it, and
+// written without it as soon as possible.
+const cardMAC Purpose = "card-mac"
 
 // Limits.
 const (
@@ -93,7 +97,7 @@ func (p Purpose) kind() kind {
 		return kindSign
 	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
-	case MACKey, CardMAC, PuzzleMAC:
+	case MACKey, PuzzleMAC:
 		return kindMAC
 	}
 	return 0

@@ -99,7 +99,11 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 				learned.Add(&v, a, is)
 			}
 		case test.Has(r.CreatedAt):
-			if since, known := caught[a.Card]; known && since.Before(r.CreatedAt.UTC().Truncate(day)) {
+			since, known := caught[a.Card]
+			if !known && a.Cards != "" {
+				since, known = caught[a.Scope+a.Cards]
+			}
+			if known && since.Before(r.CreatedAt.UTC().Truncate(day)) {
 				break // its issuer has blocked it
 			}
 			if is, ok := teaches(&r, t.Now); ok {
