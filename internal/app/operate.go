@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
@@ -70,24 +72,28 @@ func migrateCards(ctx context.Context, cfg Config, out io.Writer) (err error) {
 		return err
 	}
 
-	url, err := cfg.storeURL()
-	if err != nil {
-		return err
-	}
-	store, err := sqlstore.Open(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	var table *dynamo.Store
-	if cfg.PaymentsStore != "" {
-		if table, err = cfg.openTable(ctx); err != nil {
-			return err
+	var done sqlstore.Coarse
+	err = withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) (err error) {
+		var table *dynamo.Store
+		if cfg.PaymentsStore != "" {
+			if table, err = cfg.openTable(ctx); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, table.Close()) }()
 		}
-		defer func() { err = errors.Join(err, table.Close()) }()
-	}
-
-	done, err := coarsen(ctx, cfg, store, table)
+		// With SQLite the analytics store is a file of its own, which its opening migrates.
+		if _, missing := os.Stat(cfg.analyticsPath()); missing == nil {
+			analytics, err := projection.OpenAnalytics(ctx, store.Feed, store.Pages(), cfg.analyticsPath(), log)
+			if err != nil {
+				return err
+			}
+			if err := analytics.Close(); err != nil {
+				return err
+			}
+		}
+		done, err = coarsen(ctx, cfg, store, table)
+		return err
+	})
 	if err != nil || done == (sqlstore.Coarse{}) {
 		return err
 	}

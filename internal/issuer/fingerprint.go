@@ -26,10 +26,18 @@ const fingerprintPrefix = "card_"
 // or with account or time in it, each of several records of a card would narrow the number by
 // another factor of eight.
 func bucketOf(number []byte) byte {
-	message := append([]byte(bucketDomain), number...)
-	defer clear(message)
-	sum := sha256.Sum256(message)
-	return '0' + sum[0]%buckets
+	h := sha256.New()
+	h.Write([]byte(bucketDomain))
+	h.Write(number)
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	bucket := '0' + sum[0]%buckets
+
+	// The hash keeps the last bytes that it got, in its state and in a copy on the stack of Sum.
+	// Two blocks of zeros, and the sum of them, overwrite both.
+	h.Write(make([]byte, 2*sha256.BlockSize))
+	h.Sum(sum[:0])
+	return bucket
 }
 
 // FingerprintOf returns the fingerprint of all cards with these first and last digits, as stored
