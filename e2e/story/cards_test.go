@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/paylink/paylink/e2e/harness"
 	"github.com/paylink/paylink/internal/await"
 	"github.com/paylink/paylink/internal/issuer"
@@ -78,6 +80,34 @@ func contents(t *testing.T, dirs ...string) (all []byte) {
 	return all
 }
 
+// lakeCard is what the lake has of a card.
+type lakeCard struct {
+	Brand       string `parquet:"card_brand,optional"`
+	BIN         string `parquet:"card_bin,optional"`
+	Last4       string `parquet:"card_last4,optional"`
+	Fingerprint string `parquet:"card_fingerprint,optional"`
+}
+
+// inLake returns the cards of the payments in a lake.
+func inLake(t *testing.T, dir string) (all []lakeCard) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if os.IsNotExist(err) || err == nil && (d.IsDir() || !strings.Contains(path, "table=payments/") || filepath.Ext(path) != ".parquet") {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		cards, err := parquet.ReadFile[lakeCard](path)
+		all = append(all, cards...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 // thief has everything that an installation leaves behind, with its keys.
 type thief struct {
 	loot   []byte
@@ -108,8 +138,12 @@ func steal(t *testing.T, folders []string, texts ...string) thief {
 
 // betrays reports whether anything in the loot follows from the number and nothing else: the number
 // itself, or a hash of it, alone or with what the version before bound it to, under any key.
-func (s thief) betrays(account, number string) bool {
-	for _, message := range []string{number, "account\x00" + account + "\x00test\x00" + number, "installation\x00" + number} {
+func (s thief) betrays(accounts []string, number string) bool {
+	messages := []string{number, "installation\x00" + number}
+	for _, a := range accounts {
+		messages = append(messages, "account\x00"+a+"\x00test\x00"+number)
+	}
+	for _, message := range messages {
 		plain := sha256.Sum256([]byte(message))
 		if s.hashes[hex.EncodeToString(plain[:16])] {
 			return true
@@ -127,7 +161,7 @@ func (s thief) betrays(account, number string) bool {
 
 // fitting returns how many numbers with the same first and last digits fit everything in the loot,
 // and whether the number is one of them.
-func (s thief) fitting(t *testing.T, account, number string) (n int, itself bool) {
+func (s thief) fitting(t *testing.T, accounts []string, number string) (n int, itself bool) {
 	t.Helper()
 	prints := regexp.MustCompile(`card_`+number[:6]+`_`+number[12:]+`(_[0-7])?`).FindAllString(string(s.loot), -1)
 	if len(prints) < 5 {
@@ -143,7 +177,7 @@ func (s thief) fitting(t *testing.T, account, number string) (n int, itself bool
 		for _, p := range prints {
 			fits = fits && issuer.SameCard(p, card.Fingerprint())
 		}
-		if fits && !s.betrays(account, string(candidate)) {
+		if fits && !s.betrays(accounts, string(candidate)) {
 			n++
 			itself = itself || string(candidate) == number
 		}
@@ -155,12 +189,16 @@ func (s thief) fitting(t *testing.T, account, number string) (n int, itself bool
 // and held payments. Then it takes everything that is stored, sent and logged, with a backup and the
 // keys, and tries every number: ten thousand or more fit equally.
 func TestI15_NoCardComesBack(t *testing.T) {
-	p := harness.Start(t, "--lake", filepath.Join(t.TempDir(), "lake"), "--lake-age", "1s")
-	_, key := p.Merchant(t, "ada")
-	user, other := p.Merchant(t, "eve")
+	lake := filepath.Join(t.TempDir(), "lake")
+	p := harness.Start(t, "--lake", lake, "--lake-age", "1s")
+	ada, key := p.Merchant(t, "ada")
+	eve, other := p.Merchant(t, "eve")
 	shop := harness.OpenShop(t)
 	shop.Register(key)
-	account := harness.Str(t, user.OK("GET", "/api/users/me", ""), "account")
+	var accounts []string
+	for _, user := range []*harness.Client{ada, eve} {
+		accounts = append(accounts, harness.Str(t, user.OK("GET", "/api/users/me", ""), "account"))
+	}
 
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	numbers := []string{visaNumber(r), visaNumber(r)}
@@ -190,18 +228,23 @@ func TestI15_NoCardComesBack(t *testing.T) {
 		}
 	}
 	shop.Heard("payment.succeeded", "fraud.flagged")
+	await.Until(t, "the cards are in the lake", func() bool {
+		cards := fmt.Sprintf("%+v", inLake(t, lake))
+		return strings.Contains(cards, numbers[0][:6]) && strings.Contains(cards, numbers[1][:6])
+	})
+	sent = append(sent, fmt.Sprintf("%+v", inLake(t, lake)))
 
 	backup := filepath.Join(t.TempDir(), "backup")
 	if out, errs, status := harness.Command(t, "backup", "--data", p.Data, backup); status != 0 {
 		t.Fatalf("backup: %d %s%s", status, out, errs)
 	}
 	p.Stop()
-	s := steal(t, []string{p.Data, backup}, append(sent, shop.Received(), p.Logs.String())...)
+	s := steal(t, []string{p.Data, backup, lake}, append(sent, shop.Received(), p.Logs.String())...)
 	for _, number := range numbers {
 		if bytes.Contains(s.loot, []byte(number)) {
 			t.Fatal("the number itself is there")
 		}
-		if n, itself := s.fitting(t, account, number); n < 10_000 || !itself {
+		if n, itself := s.fitting(t, accounts, number); n < 10_000 || !itself {
 			t.Errorf("%d numbers fit everything, the card's own: %v", n, itself)
 		}
 	}

@@ -2,6 +2,8 @@ package sqlstore_test
 
 import (
 	"context"
+	_ "embed"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -198,6 +200,62 @@ func TestLoadedEventsAreCoarse(t *testing.T) {
 			if n := holding(t, s); n[1] != 0 {
 				t.Errorf("%s: %d events of the version before", name, n[1])
 			}
+		}
+	})
+}
+
+// storedBefore are rows as the last version with keyed fingerprints wrote them: a card that was paid
+// with, listed and held, another card, and a list entry for a card that nobody paid with.
+//
+//go:embed testdata/before_coarse.sql
+var storedBefore string
+
+// TestCoarsenWhatWasStored checks rows of the version before as it wrote them, not as the test
+// imitates it.
+func TestCoarsenWhatWasStored(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		ctx := t.Context()
+		for statement := range strings.SplitSeq(storedBefore, ";\n") {
+			if err := s.Exec(ctx, statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done, err := s.Coarsen(ctx, progress.To{})
+		if err != nil || done != (sqlstore.Coarse{Events: 10, Payments: 3, Entries: 1, Unknown: 1}) {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		seen := map[string]int{}
+		err = s.EachPayment(ctx, func(p payment.Payment, err error) error {
+			if err != nil || len(p.Verify()) > 0 {
+				t.Error(err, p.Verify())
+			}
+			seen[p.Risk.Fingerprint]++
+			if p.Status == payment.Authorized && (len(p.Risk.Values) != 1 || p.Risk.Values[0].Value != p.Risk.Fingerprint) {
+				t.Errorf("the rule saw %+v", p.Risk.Values)
+			}
+			return nil
+		})
+		if err != nil || seen["card_424242_4242"] != 2 || seen["card_413416_8406"] != 1 {
+			t.Errorf("%v, %v", seen, err)
+		}
+		rows, err := s.Stored(ctx, 0, 100)
+		if err != nil || len(rows) != 10 {
+			t.Fatal(len(rows), err)
+		}
+		hash := regexp.MustCompile(`"[0-9a-f]{32}"`)
+		for _, e := range rows {
+			if hash.Match(e.Data) || !strings.Contains(string(e.Data), `"fingerprint":"card_4`) {
+				t.Errorf("event %s: %s", e.ID, e.Data)
+			}
+		}
+		books, _, err := s.FraudBooks(ctx, 0)
+		if err != nil || len(books) != 1 {
+			t.Fatal(books, err)
+		}
+		entries, err := s.FraudListEntries(ctx, books[0].Account, link.Test, rulebook.KindCard, "", 10)
+		if err != nil || len(entries) != 2 || entries[1].Value != "card_424242_4242" || entries[0].Value != "0000000000000000000000000000000f" {
+			t.Errorf("%+v, %v", entries, err)
 		}
 	})
 }
