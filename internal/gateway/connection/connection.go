@@ -15,7 +15,7 @@ import (
 
 const (
 	bufferBytes = 4 << 10 // of net/http's reader; larger reads go to the reader's own memory
-	minBytes    = 12      // shorter parts contain no number, and might be found elsewhere
+	minBytes    = 12      // shorter parts contain no number
 )
 
 // MaxRead is the most that a handler may read at once, so that the bytes come through the buffer.
@@ -69,14 +69,11 @@ func Wipe(ctx context.Context, part []byte) {
 		return
 	}
 	c.mu.Lock()
-	rest := c.buffer
+	buffer := c.buffer
 	c.mu.Unlock()
-	for {
-		at := bytes.Index(rest, part)
-		if at < 0 {
-			return
-		}
-		clear(rest[at : at+len(part)])
-		rest = rest[at+len(part):]
+	// The first occurrence ends where part was read, or before. What is not read yet is behind that,
+	// even if it repeats part.
+	if at := bytes.Index(buffer, part); at >= 0 {
+		clear(buffer[at : at+len(part)])
 	}
 }
