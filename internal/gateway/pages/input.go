@@ -47,7 +47,7 @@ func checkAttempt(s string) *fault.Error {
 }
 
 // cardFields is a card as it was typed, with number and code as digitsTyped and codeTyped return
-// them. It exists only during the request: whoever fills it in clears it.
+// them. It exists only during the request: the caller that fills it in clears it.
 type cardFields struct {
 	number, cvc        []byte
 	name               string
