@@ -46,8 +46,10 @@ func cardOf(number []byte) (issuer.Card, error) {
 // payForm pays a link by the page's form.
 func payForm(t *testing.T, p *harness.Process, l map[string]any, attempt, number string) {
 	t.Helper()
-	body := url.Values{"attempt": {attempt}, "number": {number}, "exp": {"12/34"}, "cvc": {"7391"}, "name": {"Ada"}, "email": {"ada@example.com"}}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+harness.TokenPath(t, l)+"/payments", strings.NewReader(body.Encode()))
+	body := url.Values{"attempt": {attempt}, "number": {number}, "exp": {"12/34"}, "cvc": {"7391"}, "name": {"Ada"},
+		"email": {"ada@example.com"}}.Encode()
+	to := p.URL + harness.TokenPath(t, l) + "/payments"
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,8 @@ func migrateCards(ctx context.Context, cfg Config, out io.Writer) (err error) {
 	if err != nil || done == (sqlstore.Coarse{}) {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "fingerprints of cards made coarse: %d events, %d payments, %d list entries\n", done.Events, done.Payments, done.Entries)
+	_, err = fmt.Fprintf(out, "fingerprints of cards made coarse: %d events, %d payments, %d list entries\n",
+		done.Events, done.Payments, done.Entries)
 	if err == nil && done.Unknown > 0 {
 		_, err = fmt.Fprintf(out, "%d list entries are for cards that no payment shows: they match nothing; remove them\n", done.Unknown)
 	}

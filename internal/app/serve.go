@@ -215,7 +215,8 @@ func (s *services) keepRunning(ctx context.Context, name string, run func(contex
 // server returns an HTTP server with the gateway's limits.
 func server(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: gateway.ReadHeaderTimeout, ReadTimeout: gateway.ReadTimeout,
-		IdleTimeout: gateway.IdleTimeout, MaxHeaderBytes: gateway.ServerHeaderBytes, ConnContext: connection.Context, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		IdleTimeout: gateway.IdleTimeout, MaxHeaderBytes: gateway.ServerHeaderBytes, ConnContext: connection.Context,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }
 
 // adminHandler serves health and metrics. It is not for the public.

@@ -103,6 +103,7 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 // known returns what is known about an attempt, never the card's number.
 func (c *Local) known(s payment.Submit, p payment.Payment) (payment.Risk, fraud.Attempt) {
 	a := fraud.Attempt{Payment: p.ID, At: p.CreatedAt, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Brand: p.CardBrand,
-		Fingerprint: s.Card.Fingerprint(), Card: s.Card.Fingerprint(), BIN: s.Card.BIN(), Email: p.PayerEmail, Address: spelling.Network(s.Client), Country: s.Country, Proof: s.Proof}
+		Fingerprint: s.Card.Fingerprint(), Card: s.Card.Fingerprint(), BIN: s.Card.BIN(),
+		Email: p.PayerEmail, Address: spelling.Network(s.Client), Country: s.Country, Proof: s.Proof}
 	return payment.Risk{Fingerprint: a.Fingerprint, BIN: a.BIN, Address: a.Address, Country: a.Country}, a
 }

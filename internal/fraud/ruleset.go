@@ -206,7 +206,8 @@ func newLists(all []rulebook.Entry) lists {
 }
 
 // find returns the entry of an action that matches the attempt, or nil. An email matches its own
-// entry or that of its domain, a card its own or that of all cards with its first and last digits. An entry ends at its expiry, even while it is still in memory.
+// entry or that of its domain, a card its own or that of all cards with its first and last digits.
+// An entry ends at its expiry, even while it is still in memory.
 func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 	for _, kind := range l.kinds[action] {
 		var values [2]string

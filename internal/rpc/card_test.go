@@ -64,7 +64,8 @@ func TestI15_CardIsClearedAtTheFarSide(t *testing.T) {
 			s := rpc.NewServer(rpc.ServerConfig{Credentials: at, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 			rpc.ServeConnector(s, rpc.SimulatorService, keepingConnector{w.sim, k}, w.cards())
 			address, _ := listen(t, s, nil)
-			far := rpc.NewConnector(rpc.NewPeer("simulator", w.pool("simulator", at, address), nil), simulator.Name, simulator.Capabilities(), w.cards())
+			peer := rpc.NewPeer("simulator", w.pool("simulator", at, address), nil)
+			far := rpc.NewConnector(peer, simulator.Name, simulator.Capabilities(), w.cards())
 			far.Authorize(t.Context(), issuer.Authorization{Reference: "pay_1-1", Amount: testAmount, Card: c, ExpiresAt: time.Now().Add(time.Hour)})
 			return nil
 		},

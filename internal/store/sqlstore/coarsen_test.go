@@ -31,11 +31,33 @@ func writeAsBefore(t *testing.T, s *sqlstore.Store, position int64) {
 func holding(t *testing.T, s *sqlstore.Store) (n [3]int64) {
 	t.Helper()
 	for i, where := range []string{"payments WHERE doc", "events WHERE data", "fraud_list_entries WHERE doc || value"} {
-		if err := s.Feed.Reader().QueryRow(t.Context(), "SELECT COUNT(*) FROM "+where+" LIKE '%"+storetest.OldFingerprint+"%'").Scan(&n[i]); err != nil {
+		count := "SELECT COUNT(*) FROM " + where + " LIKE '%" + storetest.OldFingerprint + "%'"
+		if err := s.Feed.Reader().QueryRow(t.Context(), count).Scan(&n[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return n
+}
+
+// readCoarse checks that payments of an account and its events are read with the coarse fingerprint.
+func readCoarse(t *testing.T, s *sqlstore.Store, when string, paid []payment.Payment) {
+	t.Helper()
+	for _, p := range paid {
+		got, err := s.GetPayment(t.Context(), p.Account, p.ID)
+		if err != nil || got.Risk.Fingerprint != storetest.CoarseFingerprint || got.Risk.Values[0].Value != storetest.CoarseFingerprint ||
+			got.Revision != p.Revision || len(got.Verify()) > 0 {
+			t.Errorf("%s: %+v, %v, %v", when, got.Risk, err, got.Verify())
+		}
+	}
+	events, err := s.Events(t.Context(), paid[0].Account, link.Test, 0, 100)
+	if err != nil || len(events) < 4 {
+		t.Fatal(events, err)
+	}
+	for _, e := range events {
+		if strings.Contains(string(e.Data), storetest.OldFingerprint) || !strings.Contains(string(e.Data), storetest.CoarseFingerprint) {
+			t.Errorf("%s: event %s", when, e.Data)
+		}
+	}
 }
 
 // entryOf returns a list entry of an account for a card.
@@ -81,26 +103,7 @@ func TestCoarsen(t *testing.T) {
 		if n := holding(t, s); n[0] != 2 || n[1] < 4 || n[2] != 2 {
 			t.Fatalf("%v payments, events and entries of the version before", n)
 		}
-		reads := func(when string) {
-			t.Helper()
-			for _, p := range paid {
-				got, err := s.GetPayment(ctx, account, p.ID)
-				if err != nil || got.Risk.Fingerprint != storetest.CoarseFingerprint || got.Risk.Values[0].Value != storetest.CoarseFingerprint ||
-					got.Revision != p.Revision || len(got.Verify()) > 0 {
-					t.Errorf("%s: %+v, %v, %v", when, got.Risk, err, got.Verify())
-				}
-			}
-			events, err := s.Events(ctx, account, link.Test, 0, 100)
-			if err != nil || len(events) < 4 {
-				t.Fatal(events, err)
-			}
-			for _, e := range events {
-				if strings.Contains(string(e.Data), storetest.OldFingerprint) || !strings.Contains(string(e.Data), storetest.CoarseFingerprint) {
-					t.Errorf("%s: event %s", when, e.Data)
-				}
-			}
-		}
-		reads("before")
+		readCoarse(t, s, "before", paid)
 
 		if was, err := s.WasCoarsened(ctx); was || err != nil {
 			t.Error("it was coarse already", err)
@@ -112,7 +115,7 @@ func TestCoarsen(t *testing.T) {
 		if n := holding(t, s); n != [3]int64{0, 0, 1} {
 			t.Errorf("%v payments, events and entries are left", n)
 		}
-		reads("after")
+		readCoarse(t, s, "after", paid)
 		if e, err := s.FraudListEntry(ctx, account, link.Test, mine.ID); err != nil || e.Value != storetest.CoarseFingerprint {
 			t.Errorf("%+v, %v", e, err)
 		}
