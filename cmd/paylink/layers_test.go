@@ -40,7 +40,7 @@ var layerRows = [][]string{
 	{"internal/fraud/learning"},
 	{"internal/fraud"},
 	{"internal/coordinator", "internal/archive", "internal/report"},
-	{"internal/gateway/problem", "internal/gateway/asset", "internal/store/sqldb"},
+	{"internal/gateway/problem", "internal/gateway/asset", "internal/gateway/connection", "internal/store/sqldb"},
 	{"internal/gateway/answer", "internal/store/feed"},
 	{
 		"internal/store/sqlstore", "internal/store/projection", "internal/store/dynamo",

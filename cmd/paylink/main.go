@@ -43,6 +43,7 @@ type serving struct {
 	Service              map[string]string `help:"Split: URLs of another service, NAME=URL[,URL…]; repeatable." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Create a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: allow webhooks to private addresses and over plain http."`
+	AllowDumps           bool              `help:"Development: allow core dumps and debuggers; both show card numbers."`
 	SignUp               string            `help:"Who may sign up: open (anyone), invitation (invited people) or closed (no one)." default:"open"`
 	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a local relay; without it no email is sent." name:"mail-url"`
 	MailFrom             string            `help:"Sender of emails, such as 'Payments <pay@shop.example>'."`
@@ -75,6 +76,7 @@ func (s serving) config() app.Config {
 		InternalTLS:          s.InternalTLS,
 		Demo:                 s.Demo,
 		AllowPrivateWebhooks: s.AllowPrivateWebhooks,
+		AllowDumps:           s.AllowDumps,
 		SignUp:               s.SignUp,
 		LogLevel:             s.LogLevel,
 		MailURL:              s.MailURL,

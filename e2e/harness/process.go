@@ -224,6 +224,9 @@ func (p *Process) Stop() {
 	}
 }
 
+// PID returns the id of the server's process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Signal sends the process a signal.
 func (p *Process) Signal(signal os.Signal) {
 	p.T.Helper()

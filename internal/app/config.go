@@ -49,6 +49,7 @@ type Config struct {
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
+	AllowDumps           bool          // other processes may read this one's memory; core dumps stay possible
 	SignUp               string        // open, invitation or closed; empty means open
 	Limits               []string      // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
 	LimitStore           string        // redis://…: gateways share their counters

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -120,7 +119,7 @@ func ExportKeys(cfg Config, targets []string, dir, under string, out io.Writer) 
 
 // RotateKeys creates new keys, which a running server loads by itself. The keys wait for rest
 // before they are used, so that every process knows them by then. The empty purpose rotates all
-// purposes that can be rotated.
+// of them.
 func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) error {
 	if _, err := openKeys(cfg); err != nil {
 		return err
@@ -130,8 +129,7 @@ func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) e
 		return err
 	}
 
-	// Keys for hashes never change: what was hashed could not be found again.
-	purposes := slices.DeleteFunc(slices.Clone(keyring.Purposes), func(p keyring.Purpose) bool { return !p.Rotates() })
+	purposes := keyring.Purposes
 	if purpose != "" {
 		purposes = []keyring.Purpose{keyring.Purpose(purpose)}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,13 +15,14 @@ import (
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
 // Migrate brings the store to this binary's schema, the queue too if it is in the same database,
-// and the table of links and payments. It prints the versions. Several processes may run it at
-// once, and it may be repeated after a crash.
+// and the table of links and payments. It prints the versions. Then it replaces what an earlier
+// version kept of cards. Several processes may run it at once, and it may be repeated after a crash.
 func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
@@ -37,18 +39,89 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 	}
-	if _, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from); err != nil || cfg.PaymentsStore == "" {
+	if _, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from); err != nil {
 		return err
 	}
 
-	if err := dynamo.Migrate(ctx, cfg.PaymentsStore); err != nil {
-		return fmt.Errorf("--payments-store: %w", err)
+	if cfg.PaymentsStore != "" {
+		if err := dynamo.Migrate(ctx, cfg.PaymentsStore); err != nil {
+			return fmt.Errorf("--payments-store: %w", err)
+		}
+		table, _, err := dynamo.Parse(cfg.PaymentsStore)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, "table %s: up to date\n", table); err != nil {
+			return err
+		}
 	}
-	table, _, err := dynamo.Parse(cfg.PaymentsStore)
-	if err == nil {
-		_, err = fmt.Fprintf(out, "table %s: up to date\n", table)
+	return migrateCards(ctx, cfg, out)
+}
+
+// migrateCards destroys the key of the fingerprints that an earlier version made of cards, and
+// replaces these fingerprints in all stores. It prints what it changed, if anything.
+func migrateCards(ctx context.Context, cfg Config, out io.Writer) (err error) {
+	folder, err := cfg.keys()
+	if err != nil {
+		return err
+	}
+	switch destroyed, failed := folder.Destroy(); {
+	case failed != nil: // it is not used, and a folder of keys may be read-only
+		_, err = fmt.Fprintf(out, "keys: card-mac is not destroyed: %v\n", failed)
+	case destroyed:
+		_, err = fmt.Fprintln(out, "keys: destroyed card-mac; earlier backups still contain it")
+	}
+	if err != nil {
+		return err
+	}
+
+	var done sqlstore.Coarse
+	err = withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) (err error) {
+		var table *dynamo.Store
+		if cfg.PaymentsStore != "" {
+			if table, err = cfg.openTable(ctx); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, table.Close()) }()
+		}
+		// With SQLite the analytics store is a file of its own, which its opening migrates.
+		if _, missing := os.Stat(cfg.analyticsPath()); missing == nil {
+			analytics, err := projection.OpenAnalytics(ctx, store.Feed, store.Pages(), cfg.analyticsPath(), log)
+			if err != nil {
+				return err
+			}
+			if err := analytics.Close(); err != nil {
+				return err
+			}
+		}
+		done, err = coarsen(ctx, cfg, store, table)
+		return err
+	})
+	if err != nil || done == (sqlstore.Coarse{}) {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "fingerprints of cards made coarse: %d events, %d payments, %d list entries\n",
+		done.Events, done.Payments, done.Entries)
+	if err == nil && done.Unknown > 0 {
+		_, err = fmt.Fprintf(out, "%d list entries are for cards that no payment shows: they match nothing; remove them\n", done.Unknown)
 	}
 	return err
+}
+
+// coarsen replaces the fingerprints that an earlier version made of cards, in the SQL store and in
+// the table, if there is one.
+func coarsen(ctx context.Context, cfg Config, store *sqlstore.Store, table *dynamo.Store) (sqlstore.Coarse, error) {
+	done, err := store.Coarsen(ctx, cfg.Progress)
+	if err != nil {
+		return done, err
+	}
+	if table != nil {
+		n, err := table.Coarsen(ctx, cfg.Progress)
+		if done.Payments += n; err != nil {
+			return done, err
+		}
+	}
+	return done, store.MarkCoarsened(ctx)
 }
 
 // Backup copies everything that a restore needs into a new folder, also while a server runs. It

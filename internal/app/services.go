@@ -83,7 +83,6 @@ var targetSpecs = map[string]targetSpec{
 			use(keyring.AnswerSeal),
 			use(keyring.CardSeal),
 			use(keyring.ReceiptSign),
-			use(keyring.CardMAC),
 		},
 	},
 	"notifier": {

@@ -30,7 +30,6 @@ var allowed = map[string]map[keyring.Purpose]string{
 		keyring.AnswerSeal:  "use",
 		keyring.CardSeal:    "use",
 		keyring.ReceiptSign: "use",
-		keyring.CardMAC:     "use",
 	},
 	"notifier": {
 		keyring.WebhookSign: "use",
@@ -60,8 +59,8 @@ func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 		case r.Verify(p, kid, []byte("m"), sig):
 			return "verify"
 		}
-	case keyring.MACKey, keyring.CardMAC, keyring.PuzzleMAC:
-		if does(func() { r.MAC(p, nil) }) {
+	case keyring.MACKey, keyring.PuzzleMAC:
+		if does(func() { r.Authenticator(p).Tag(nil) }) {
 			return "use"
 		}
 	default:

@@ -90,8 +90,28 @@ func (s *services) openStores(ctx context.Context) error {
 			counts:         table,
 		}
 	}
+	if err := s.coarsenOnce(ctx); err != nil {
+		return err
+	}
 	s.gauges()
 	return nil
+}
+
+// coarsenOnce replaces what an earlier version kept of cards, at the first start of a single
+// process; the migrate command does it in a split deployment.
+func (s *services) coarsenOnce(ctx context.Context) error {
+	if s.cfg.split() || s.stores.sql == nil {
+		return nil
+	}
+	if was, err := s.stores.sql.WasCoarsened(ctx); err != nil || was {
+		return err
+	}
+	done, err := coarsen(ctx, s.cfg, s.stores.sql, s.stores.table)
+	if err == nil && done != (sqlstore.Coarse{}) {
+		s.log.InfoContext(ctx, "the fingerprints of cards are coarse now", "events", done.Events, "payments", done.Payments,
+			"list_entries", done.Entries, "entries_without_payment", done.Unknown)
+	}
+	return err
 }
 
 // openTable opens the configured table of links and payments. It does not contact DynamoDB.

@@ -36,6 +36,8 @@ type file struct {
 	Version int     `json:"version"`
 	Shares  []Share `json:"shares,omitempty"` // an export holds these; nil: the whole ring
 	Keys    []entry `json:"keys"`
+
+	outdated bool // it contained cardMAC when it was read
 }
 
 // entry is a key as it is stored. Secret or Public is set, not both. A revoked key stays in the
@@ -70,8 +72,9 @@ func In(path string) Folder { return Folder{Path: path} }
 
 // Open reads the whole ring of a folder, and makes the folder, the file and the missing keys. Many
 // processes may do so at once, and make one file. It writes nothing if nothing is missing, so the
-// folder may be read-only. It refuses a damaged file and never replaces it. It also refuses an
-// export, which is not the whole ring.
+// folder may be read-only. It removes the keys of purposes that no longer exist, if it can. It
+// refuses a damaged file and never replaces it. It also refuses an export, which is not the whole
+// ring.
 func (d Folder) Open(now time.Time) (*Ring, error) {
 	r := newRing(d, now)
 	f, raw, err := d.read()
@@ -83,6 +86,13 @@ func (d Folder) Open(now time.Time) (*Ring, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if f.outdated {
+		if clean, without, err := d.change(func(*file) error { return nil }); err != nil {
+			slog.Warn("keys.json contains the key card-mac of an earlier version and cannot be rewritten without it", "error", err)
+		} else {
+			f, raw = clean, without
+		}
 	}
 
 	s, err := r.setOf(f)
@@ -98,6 +108,19 @@ func (d Folder) Open(now time.Time) (*Ring, error) {
 func (d Folder) Exists() bool {
 	_, err := os.Lstat(filepath.Join(d.Path, fileName))
 	return err == nil
+}
+
+// Destroy removes the keys of purposes that no longer exist from the whole ring of a folder,
+// durably, and reports whether there were any. It leaves a missing file and an export alone.
+func (d Folder) Destroy() (bool, error) {
+	f, _, err := d.read()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (f.Shares != nil || !f.outdated) {
+		return false, nil
+	}
+	if err == nil {
+		_, _, err = d.change(func(f *file) error { f.complete(time.Now()); return nil })
+	}
+	return err == nil, err
 }
 
 // Missing returns the purposes that the whole ring of a folder has no key for: those of a later
@@ -156,8 +179,7 @@ func (r *Ring) Watch(ctx context.Context, interval time.Duration, looked func(co
 }
 
 // Rotate adds a key that becomes active ActivateAfter now, and drops the keys under which nothing
-// can be valid any more. It fails for a MAC key: what is stored under it must be found. It returns
-// the id of the new key.
+// can be valid any more. It returns the id of the new key.
 func (d Folder) Rotate(p Purpose, now time.Time) (kid uint32, err error) {
 	return d.RotateIn(p, now, ActivateAfter)
 }
@@ -171,9 +193,6 @@ func (d Folder) RotateIn(p Purpose, now time.Time, rest time.Duration) (kid uint
 
 	if p.kind() == 0 {
 		return 0, fmt.Errorf("keyring: unknown purpose %q; the purposes are %v", p, Purposes)
-	}
-	if !p.Rotates() {
-		return 0, fmt.Errorf("keyring: the key %s cannot be rotated: what was made under it must stay findable", p)
 	}
 
 	_, _, err = d.change(func(f *file) error {
@@ -416,6 +435,7 @@ func (d Folder) change(edit func(*file) error) (*file, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	f.outdated = false
 	return f, raw, replace(d.Path, raw)
 }
 

@@ -48,13 +48,17 @@ const (
 	MailSeal    Purpose = "mail-seal"    // XChaCha20-Poly1305, mails at rest, and what their one-click links say
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints of requests
-	CardMAC     Purpose = "card-mac"     // HMAC-SHA256, fingerprints of cards
 	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers must give
 )
 
 // Purposes lists all purposes.
 var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal,
-	ReceiptSign, MACKey, CardMAC, PuzzleMAC}
+	ReceiptSign, MACKey, PuzzleMAC}
+
+// cardMAC is a purpose of an earlier version, for fingerprints of cards. With its key, a card's
+// number could be computed from a stored payment. A file with the key is read without it, and
+// written without it as soon as possible.
+const cardMAC Purpose = "card-mac"
 
 // Limits.
 const (
@@ -94,14 +98,11 @@ func (p Purpose) kind() kind {
 		return kindSign
 	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
-	case MACKey, CardMAC, PuzzleMAC:
+	case MACKey, PuzzleMAC:
 		return kindMAC
 	}
 	return 0
 }
-
-// Rotates reports whether a key of the purpose may be rotated.
-func (p Purpose) Rotates() bool { return p.kind() != 0 && p != CardMAC }
 
 // life returns how long after its retirement a key is still needed; 0 means forever.
 func (p Purpose) life() time.Duration {
@@ -377,19 +378,6 @@ func (k *key) tag(msg []byte) []byte {
 	m := hmac.New(sha256.New, k.mac)
 	m.Write(msg)
 	return m.Sum(nil)
-}
-
-// MAC returns the HMAC-SHA256 under the first key of the purpose, always, so that what is stored
-// under it can still be found.
-func (r *Ring) MAC(p Purpose, msg []byte) []byte {
-	if p.kind() != kindMAC {
-		panic(fmt.Sprintf("keyring: %q does not authenticate", p))
-	}
-	keys := r.keys.Load().byPurpose[p]
-	if len(keys) == 0 {
-		panic(fmt.Sprintf("keyring: this process holds no key for %q", p))
-	}
-	return keys[0].tag(msg)
 }
 
 // Name names a key, without its secret.

@@ -71,8 +71,8 @@ func TestSignSealMAC(t *testing.T) {
 	if _, err := r.Unseal(LinkSeal, sealed, []byte("row 1")); err == nil {
 		t.Error("unsealed for another purpose")
 	}
-	if !bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("a"))) ||
-		bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("b"))) {
+	if !bytes.Equal(r.Authenticator(MACKey).Tag([]byte("a")), r.Authenticator(MACKey).Tag([]byte("a"))) ||
+		bytes.Equal(r.Authenticator(MACKey).Tag([]byte("a")), r.Authenticator(MACKey).Tag([]byte("b"))) {
 		t.Error("MAC is no function of the message")
 	}
 	if s := fmt.Sprintf("%v %+v %#v %v", r, r, r, r.Signer(LinkSign)); s != "[keyring] [keyring] [keyring] [signer]" {
@@ -99,7 +99,7 @@ func TestOpenManyAtOnce(t *testing.T) {
 		t.FailNow()
 	}
 	for _, r := range rings {
-		if !bytes.Equal(r.JWKS(), rings[0].JWKS()) || !bytes.Equal(r.MAC(MACKey, nil), rings[0].MAC(MACKey, nil)) {
+		if !bytes.Equal(r.JWKS(), rings[0].JWKS()) || !bytes.Equal(r.Authenticator(MACKey).Tag(nil), rings[0].Authenticator(MACKey).Tag(nil)) {
 			t.Fatal("two processes ended with different keys")
 		}
 	}
@@ -118,7 +118,7 @@ func TestRotateOverlaps(t *testing.T) {
 	r := at(t, dir, t0)
 	old, sig := r.Sign(LinkSign, []byte("m"))
 	sealed := r.Seal(StoreSeal, []byte("s"), nil)
-	mac := r.MAC(MACKey, []byte("m"))
+	mac := r.Authenticator(MACKey).Tag([]byte("m"))
 	fresh, err := In(dir).Rotate(LinkSign, t0)
 	if err != nil {
 		t.Fatal(err)
@@ -155,11 +155,8 @@ func TestRotateOverlaps(t *testing.T) {
 	if plain, err := r.Unseal(StoreSeal, sealed, nil); err != nil || string(plain) != "s" {
 		t.Errorf("the old store key is gone: %v", err)
 	}
-	if !bytes.Equal(mac, r.MAC(MACKey, []byte("m"))) {
+	if !bytes.Equal(mac, r.Authenticator(MACKey).Tag([]byte("m"))) {
 		t.Error("MAC changed")
-	}
-	if _, err := In(dir).Rotate(CardMAC, t0); err == nil {
-		t.Error("the key of cards was rotated")
 	}
 	if _, err := In(dir).Rotate("nonsense", t0); err == nil {
 		t.Error("a key without a purpose was made")

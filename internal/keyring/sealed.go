@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -49,6 +50,10 @@ func (d Folder) decode(raw []byte) (*file, error) {
 	}
 	switch {
 	case f.Version == fileVersion && d.KEK == nil:
+		n := len(f.Keys)
+		f.Keys = slices.DeleteFunc(f.Keys, func(e entry) bool { return e.Purpose == cardMAC })
+		f.Shares = slices.DeleteFunc(f.Shares, func(s Share) bool { return s.Purpose == cardMAC })
+		f.outdated = len(f.Keys) < n
 		return f, nil
 	case f.Version == fileVersion:
 		return nil, fmt.Errorf("keyring: %w", ErrPlain)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,6 +57,9 @@ func (d Folder) OpenShare(shares []Share, now time.Time) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.outdated {
+		slog.Warn("keys.json contains the key card-mac of an earlier version, which is not used: export the keys again")
+	}
 	r.keys.Store(s)
 	r.raw.Store(&raw)
 	return r, nil
@@ -75,7 +79,8 @@ func (r *Ring) setOf(f *file) (*set, error) {
 // Export writes the shares of the folder's keys into a file of its own, in a folder that has no
 // keys of another kind: for a service on another machine. Export again after each rotation; a
 // running service loads the new file by itself. It never overwrites a whole ring. Keys that the
-// ring lacks, because an earlier version made it, are added to the ring first.
+// ring lacks, because an earlier version made it, are added to the ring first, and those that no
+// longer exist are removed from it.
 func (d Folder) Export(to Folder, shares []Share) error {
 	if len(shares) == 0 {
 		return errors.New("keyring: nothing to export: this service has no keys")
@@ -85,7 +90,7 @@ func (d Folder) Export(to Folder, shares []Share) error {
 	if err == nil && f.Shares != nil {
 		return errors.New("keyring: this folder is itself an export; export from the whole ring")
 	}
-	if err == nil && !f.whole() { // written by a version that knew fewer purposes
+	if err == nil && (f.outdated || !f.whole()) { // written by a version that knew other purposes
 		now := time.Now()
 		f, _, err = d.change(func(f *file) error { f.complete(now); return nil })
 	}

@@ -58,7 +58,7 @@ func TestShareHoldsNoMore(t *testing.T) {
 			"sign links":    func() { r.Sign(LinkSign, nil) },
 			"sign sessions": func() { r.Sign(SessionSign, nil) },
 			"seal answers":  func() { r.Seal(AnswerSeal, nil, nil) },
-			"authenticate":  func() { r.MAC(MACKey, nil) },
+			"authenticate":  func() { r.Authenticator(MACKey).Tag(nil) },
 		} {
 			if !panics(act) {
 				t.Errorf("%s: the share can %s", folder, name)

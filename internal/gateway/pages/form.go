@@ -210,7 +210,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
-	form, ok := p.posted(w, r, "Open it again.")
+	form, _, ok := p.posted(w, r, "Open it again.")
 	if !ok {
 		return
 	}

@@ -138,7 +138,7 @@ var codes = []Code{
 	{"link_unknown", []int{404}, "This payment link is invalid or was altered. Nothing was paid.", "Open the link again exactly as you received it."},
 	{"list_action_invalid", []int{400}, "A list can allow, block or send to review.", "Send one of these."},
 	{"list_entry_exists", []int{409}, "The value is already on a list.", "Change or delete that entry."},
-	{"list_kind_invalid", []int{400}, "There is no list of this kind.", "Send card, bin, email, address or country. Installation-wide lists have no cards, because fingerprints differ between accounts."},
+	{"list_kind_invalid", []int{400}, "There is no list of this kind.", "Send card, bin, email, address or country. Installation-wide lists have no cards, because many cards share a fingerprint."},
 	{"list_limit_reached", []int{409}, "The lists of the account are full in this mode.", "Delete entries, or set an expiry on new ones."},
 	{"list_value_invalid", []int{400}, "The value does not fit this kind of list.", "The detail describes the expected form."},
 	{"live_mode_unavailable", []int{400}, "Live mode requires an issuer that is not the simulator.", "Use test mode, or configure such an issuer."},
