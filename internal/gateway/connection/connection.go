@@ -53,6 +53,15 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+// CloseWrite closes the sending side, if the connection can. The server does so after an answer that
+// it gives before it has read the whole request; a plain Close could destroy the answer on its way.
+func (c *conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
 type key struct{}
 
 // Context returns a context with the connection, for requests on it.

@@ -2,9 +2,45 @@ package connection
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 )
+
+// TestCloseWrite checks that the sending side of a wrapped connection can be closed alone, as the HTTP
+// server does.
+func TestCloseWrite(t *testing.T) {
+	plain, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := Listen(plain)
+	defer func() { _ = on.Close() }()
+	near, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", on.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = near.Close() }()
+	far, err := on.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = far.Close() }()
+	if err := far.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := near.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("the near side reads %d, %v", n, err)
+	}
+	if _, err := near.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := far.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("the far side reads %d, %v", n, err)
+	}
+}
 
 // TestWipe checks that only what was read is overwritten, also if what follows repeats it.
 func TestWipe(t *testing.T) {
