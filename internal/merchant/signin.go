@@ -25,7 +25,7 @@ var (
 	ErrOTP error = fault.New(fault.KindUnauthenticated, "otp_invalid", "The code is wrong or was already used.")
 	// ErrProof means that the second step came too late, after codesPerProof codes, or after a
 	// change of the password.
-	ErrProof error = fault.New(fault.KindUnauthenticated, "sign_in_expired", "The sign-in took too long or too many codes. Start again.")
+	ErrProof error = fault.New(fault.KindUnauthenticated, "sign_in_expired", "The sign-in took too long, or too many codes were tried. Start again.")
 )
 
 // guardTries bounds how often a change of a guard is repeated after a concurrent change.
