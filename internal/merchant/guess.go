@@ -73,10 +73,10 @@ func patient(g Guesses, came time.Time) error {
 	return nil
 }
 
-// fewCodes returns ErrProof if the proof has had all of its codes.
+// fewCodes returns too_many_attempts if the proof has had all of its codes.
 func fewCodes(g Guesses, _ time.Time) error {
 	if g.Failures >= codesPerProof {
-		return ErrProof
+		return tooMany(0)
 	}
 	return nil
 }

@@ -23,9 +23,8 @@ var (
 		"This user signs in with an authenticator code as well: send it as otp.")
 	// ErrOTP does not distinguish a wrong code from one that was used.
 	ErrOTP error = fault.New(fault.KindUnauthenticated, "otp_invalid", "The code is wrong or was already used.")
-	// ErrProof means that the second step came too late, after codesPerProof codes, or after a
-	// change of the password.
-	ErrProof error = fault.New(fault.KindUnauthenticated, "sign_in_expired", "The sign-in took too long, or too many codes were tried. Start again.")
+	// ErrProof means that the second step came too late, or after a change of the password.
+	ErrProof error = fault.New(fault.KindUnauthenticated, "sign_in_expired", "The sign-in took too long. Start again.")
 )
 
 // guardTries bounds how often a change of a guard is repeated after a concurrent change.
@@ -159,8 +158,8 @@ func (l *Local) check(ctx context.Context, c claim, r SignInRequest, t *idempote
 	return SignedIn{}, spared, err
 }
 
-// countCode counts a code against its proof, before it is compared. It fails with ErrProof after
-// codesPerProof.
+// countCode counts a code against its proof, before it is compared. It fails with
+// too_many_attempts after codesPerProof: the sign-in must start again.
 func (l *Local) countCode(ctx context.Context, c claim, r SignInRequest) error {
 	if strings.TrimSpace(r.OTP) == "" {
 		return nil

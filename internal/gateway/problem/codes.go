@@ -212,7 +212,7 @@ var codes = []Code{
 	{"scopes_missing", []int{400}, "The API key has no scope.", "Send at least one scope from the detail."},
 	{"service_unavailable", []int{503}, "A service of paylink is unreachable or did not respond in time. The request may have been carried out.", "Retry with the same Idempotency-Key or attempt, after the time in Retry-After."},
 	{"session_invalid", []int{401}, "The session is unknown, expired or signed out.", "Sign in again."},
-	{"sign_in_expired", []int{401}, "The sign-in took too long, or five codes were tried.", "Start again with the password."},
+	{"sign_in_expired", []int{401}, "The sign-in took too long.", "Start again with the password."},
 	{"signup_by_invitation", []int{403}, "This installation accepts sign-ups only by invitation.", "Ask for an invitation, and send its token as invitation."},
 	{"signup_closed", []int{403}, "This installation accepts no sign-ups.", "Ask the operator."},
 	{"status_invalid", []int{400}, "Deliveries have no such status.", "Send succeeded, failed or parked."},
