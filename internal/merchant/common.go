@@ -201,10 +201,10 @@ func (c guesser) piece(before, piece string, n int) (float64, bool) {
 
 // The letters for which people write digits and signs. 1 and ! are i or l.
 var (
-	plainly = strings.NewReplacer("0", "o", "1", "i", "!", "i", "3", "e", "4", "a", "@", "a", "5", "s", "$", "s", "7", "t", "+", "t", "8", "b",
-		"9", "g")
-	plainlyL = strings.NewReplacer("0", "o", "1", "l", "!", "l", "3", "e", "4", "a", "@", "a", "5", "s", "$", "s", "7", "t", "+", "t", "8", "b",
-		"9", "g")
+	plainly = strings.NewReplacer("1", "i", "!", "i",
+		"0", "o", "3", "e", "4", "a", "@", "a", "5", "s", "$", "s", "7", "t", "+", "t", "8", "b", "9", "g")
+	plainlyL = strings.NewReplacer("1", "l", "!", "l",
+		"0", "o", "3", "e", "4", "a", "@", "a", "5", "s", "$", "s", "7", "t", "+", "t", "8", "b", "9", "g")
 )
 
 // inRow reports whether the piece, of n characters, is in a row of keys or of the alphabet. turned is

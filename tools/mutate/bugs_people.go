@@ -28,9 +28,8 @@ var people = []mutation{
 `,
 		[]string{"./internal/merchant -run AtOnce"}},
 	{"G02", "a right guess stays counted", "internal/merchant/guess.go",
-		`		l.giveBack(ctx, key, is, was)
-`,
-		``,
+		`l.giveBack(ctx, key, is, was)`,
+		`l.giveBack(ctx, key, was, was)`,
 		[]string{"./internal/merchant -run AtOnce"}},
 	{"G03", "a known device waits for strangers' failures", "internal/merchant/signin.go",
 		`known := l.knownDevice(c.user, client.Device); known != "" {`,

@@ -463,7 +463,8 @@ func TestCommonPasswordIsExplained(t *testing.T) {
 	w := desktest.New(t)
 	const common = "passwordpassword"
 	w.Do(w.Stranger(), http.MethodPost, "/dashboard/sign-up",
-		url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {common}}).Has(t, "This password is easy to guess", `id="password-error"`)
+		url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {common}}).
+		Has(t, "This password is easy to guess", `id="password-error"`)
 	w.Post(security+"/password", url.Values{"password": {desktest.Password}, "newPassword": {common}}).
 		Has(t, "This password is easy to guess", `id="password-newPassword-error"`)
 }
