@@ -42,6 +42,7 @@ func familiar(party string) share { return share{party, true} }
 // hasher bounds how many hashes are computed at once, and how long a caller waits. Callers queue by
 // party, so that one party's flood delays itself.
 type hasher struct {
+	now    func() time.Time
 	log    *slog.Logger
 	busy   atomic.Int64 // refused callers
 	logged atomic.Int64 // Unix seconds of the last line about them
@@ -54,9 +55,9 @@ type hasher struct {
 }
 
 // newHasher returns a hasher for the cores of this machine.
-func newHasher(log *slog.Logger) *hasher {
+func newHasher(now func() time.Time, log *slog.Logger) *hasher {
 	cores := float64(runtime.GOMAXPROCS(0))
-	return &hasher{log: log, free: max(1, int(hashesPerCore*cores)), reserved: max(1, int(knownHashesPerCore*cores))}
+	return &hasher{now: now, log: log, free: max(1, int(hashesPerCore*cores)), reserved: max(1, int(knownHashesPerCore*cores))}
 }
 
 // enter takes a slot, and leave returns it. It fails with ErrBusy after hashWait, or if the caller's
@@ -146,7 +147,7 @@ func (h *hasher) giveUp(line *queue, me *waiter) *int {
 
 // refused counts a refused caller, and logs the count now and then.
 func (h *hasher) refused(ctx context.Context) {
-	n, now, last := h.busy.Add(1), time.Now().Unix(), h.logged.Load()
+	n, now, last := h.busy.Add(1), h.now().Unix(), h.logged.Load()
 	if now-last >= int64(busyLogEvery/time.Second) && h.logged.CompareAndSwap(last, now) {
 		h.log.WarnContext(ctx, "passwords wait too long for their hash and are refused", "refusedSinceStart", n)
 	}

@@ -20,7 +20,7 @@ import (
 // with the function that ends everything.
 func full(t *testing.T, log *slog.Logger) (h *hasher, free func()) {
 	t.Helper()
-	h = &hasher{log: log, free: 2, reserved: 1}
+	h = &hasher{now: time.Now, log: log, free: 2, reserved: 1}
 	var taken []func()
 	for range 3 {
 		leave, err := h.enter(t.Context(), familiar("x"))
@@ -124,7 +124,7 @@ func TestStrangersDoNotStopHonestSignIns(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := &hasher{log: slog.New(slog.DiscardHandler), free: 1, reserved: 1}
+				h := &hasher{now: time.Now, log: slog.New(slog.DiscardHandler), free: 1, reserved: 1}
 				stop := flood(t, h, 128/len(c.where), c.where...)
 				for range 15 {
 					start := time.Now()
@@ -174,7 +174,7 @@ func TestOverflowHitsTheLongestQueue(t *testing.T) {
 
 // TestStrangersLeaveAShare checks that strangers never get the slots of known callers.
 func TestStrangersLeaveAShare(t *testing.T) {
-	h := newHasher(slog.New(slog.DiscardHandler))
+	h := newHasher(time.Now, slog.New(slog.DiscardHandler))
 	for h.slot(stranger("")) != nil {
 		if _, err := h.enter(t.Context(), stranger("")); err != nil {
 			t.Fatal(err)

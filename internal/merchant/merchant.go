@@ -312,7 +312,7 @@ func New(c Config) *Local {
 	return &Local{
 		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails,
 		ring: c.Ring, connectors: c.Connectors,
-		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(c.Log), passkeys: relyingParty(c.PublicURL),
+		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(c.Now, c.Log), passkeys: relyingParty(c.PublicURL),
 		resets:  make(chan resetRequest, maxResets),
 		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}

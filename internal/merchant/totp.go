@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -118,10 +119,10 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) (codes []str
 			codes, g.Recovery = newRecovery(user)
 			return Change{Forget: []string{againKey(user)}}, nil
 		})
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			return stored, nil
-		case errCode:
+		case errors.Is(err, errCode):
 			return wrong, err
 		}
 		return spared, err
