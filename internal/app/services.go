@@ -189,6 +189,8 @@ func (s *services) openUsers(context.Context) error {
 			Log:        s.log,
 		},
 	)
+	s.metrics.Counter("paylink_hashing_busy_total", "Requests refused because too many passwords waited to be hashed.", nil,
+		func() float64 { return float64(local.HashingBusy()) })
 	s.users, s.records.Users = local, s.stores.sql
 	s.background["last uses"], s.background["old sessions"], s.background["resets"] = local.RunTouches, local.RunPrune, local.RunResets
 	s.serve(func(r *rpc.Server) { rpc.ServeUsers(r, local, s.stores.sql) })

@@ -163,7 +163,8 @@ func (c Config) wrap(next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(rec, r)
-		if rec.code() >= http.StatusInternalServerError {
+		// What answers 503 has logged its reason, or counts it.
+		if rec.code() >= http.StatusInternalServerError && rec.code() != http.StatusServiceUnavailable {
 			c.Log.ErrorContext(ctx, "responded with an error", "route", r.Pattern, "status", rec.code())
 		}
 	})

@@ -174,6 +174,8 @@ func TestKeyAuthentication(t *testing.T) {
 	want("before its end", e.Key.ID, e.Secret, "")
 	b.now = t0.Add(time.Hour)
 	want("at its end", e.Key.ID, e.Secret, "api_key_expired")
+	_, err = b.RotateKey(t.Context(), account, e.Key.ID, 0, nil)
+	is(t, err, "", "api_key_expired")
 }
 
 func TestKeysOfOthersAndRaces(t *testing.T) {

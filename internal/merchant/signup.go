@@ -45,8 +45,12 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another email address.")
 	}
 
+	if l.common(r.Password, u, Account{}) {
+		return SignedUp{}, commonPassword("password")
+	}
+
 	// This hashes before the store is asked, so that a taken name takes as long.
-	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
+	if u.PasswordHash, err = l.hasher.hash(ctx, stranger(r.Address), r.Password); err != nil {
 		return SignedUp{}, err
 	}
 

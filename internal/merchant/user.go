@@ -41,6 +41,7 @@ const (
 	proofType       = "paylink-proof+jwt"    // of a password, between two steps
 	registerType    = "paylink-register+jwt" // of a passkey's registration
 	passkeyType     = "paylink-passkey+jwt"  // of a sign-in with one
+	deviceType      = "paylink-device+jwt"   // of a browser in which a user has signed in
 	stateAudience   = "paylink-sign-in"
 	maxBearerBytes  = 2048
 	maxStateBytes   = 8192

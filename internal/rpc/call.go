@@ -12,6 +12,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/obs"
 )
 
@@ -226,7 +227,8 @@ func (s *Server) handle(service, method string, initialize func(connect.Spec, an
 			}
 			out := outgoing(err)
 			s.Observe("server", service, method, out.Code().String(), time.Since(start))
-			if out.Code() == connect.CodeInternal || out.Code() == connect.CodeUnavailable {
+			busy := errors.Is(err, merchant.ErrBusy) // which the service counts and logs
+			if !busy && (out.Code() == connect.CodeInternal || out.Code() == connect.CodeUnavailable) {
 				s.Log.ErrorContext(ctx, "an internal call failed", "procedure", path(service, method), "error", err)
 			}
 			return nil, out

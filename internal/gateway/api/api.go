@@ -14,6 +14,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -328,7 +329,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body []b
 // see.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem.From(err, problem.RequestID(r.Context()))
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, merchant.ErrBusy) { // which its service counts and logs
 		a.Log.ErrorContext(r.Context(), "request failed",
 			"requestId", p.RequestID, "method", r.Method, "path", r.URL.Path, "code", p.Code, "error", err.Error())
 	}

@@ -160,7 +160,7 @@ func (d *Pages) confirmCodes(v *visit) error {
 	p := v.Problems(err)
 	// The offer was replaced or used up in another window. Its secret is worth nothing, so
 	// it is not shown again.
-	if p == nil || fault.Code(err) == "totp_off" {
+	if p == nil || fault.Code(err) == "totp_off" || fault.Code(err) == "totp_on" {
 		return d.showErrors(v, "codes", err)
 	}
 

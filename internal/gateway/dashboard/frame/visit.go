@@ -46,12 +46,13 @@ type Visit struct {
 	taken  map[string]bool // query parameters that the page knows
 }
 
-// Names of cookies. If the public URL is https, the session cookie begins with __Host-,
-// so no subdomain can set it. Below a path of a shared host it begins with __Secure-
+// Names of cookies. If the public URL is https, those of the session and the known device begin
+// with __Host-, so no subdomain can set them. Below a path of a shared host it begins with __Secure-
 // instead: __Host- requires Path=/, which would send the session to all other programs
 // on the host.
 const (
 	sessionCookie = "paylink"
+	deviceCookie  = "paylink-device"
 	flashCookie   = "paylink-flash"
 	modeCookie    = "paylink-mode"
 	langCookie    = "paylink-lang"
@@ -63,14 +64,20 @@ const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 's
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // SessionCookie returns the name of the session's cookie.
-func (d *Frame) SessionCookie() string {
+func (d *Frame) SessionCookie() string { return d.prefixed(sessionCookie) }
+
+// DeviceCookie returns the name of the cookie by which a browser is known after a sign-in.
+func (d *Frame) DeviceCookie() string { return d.prefixed(deviceCookie) }
+
+// prefixed returns the name of a cookie that no other host and no other path may set.
+func (d *Frame) prefixed(name string) string {
 	switch {
 	case d.secure && d.Base == "":
-		return "__Host-" + sessionCookie
+		return "__Host-" + name
 	case d.secure:
-		return "__Secure-" + sessionCookie
+		return "__Secure-" + name
 	}
-	return sessionCookie
+	return name
 }
 
 // Cookie returns a cookie that scripts cannot read. It is Secure if the public URL is
@@ -287,6 +294,9 @@ func (v *Visit) Render(status int, title string, body templ.Component) error {
 func (v *Visit) fail(err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
+		if errors.Is(err, merchant.ErrBusy) {
+			break // counted and logged by the service
+		}
 		v.d.Log.ErrorContext(
 			v.Context(),
 			"page failed",
