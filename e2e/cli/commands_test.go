@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -287,6 +288,14 @@ func restores(t *testing.T) {
 	key.Link(`"amount":"1"`)
 	p.Stop()
 	harness.Verified(t, copied)
+	private(t, copied)
+	// A restore may leave everything but the keys open to others.
+	for _, path := range []string{copied, filepath.Join(copied, "paylink.db"), filepath.Join(copied, "webhooks.db"),
+		filepath.Join(copied, "simulator.book")} {
+		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // that is the point
+			t.Fatal(err)
+		}
+	}
 
 	restored := harness.StartOn(t, copied, strings.TrimPrefix(p.URL, "http://"))
 	if got := harness.OnePayment(key, l, "succeeded"); got != id {
@@ -300,6 +309,28 @@ func restores(t *testing.T) {
 	}
 	if out := restored.Logs.String(); strings.Contains(out, `"ERROR"`) {
 		t.Errorf("%s", out)
+	}
+	private(t, copied)
+}
+
+// private checks that only the owner can read a data folder and every file in it.
+func private(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // removed meanwhile by the server
+		}
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("others can read %s: %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -38,6 +38,9 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	}
 
 	log := obs.NewLogger(logs, level)
+	for _, warning := range cfg.Warnings() {
+		log.Warn(warning)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -148,7 +151,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 
 	if on.public != nil {
 		srv := server(s.handler, s.log)
-		start(srv, func() error { return srv.Serve(on.public) })
+		start(srv, func() error { return srv.Serve(gateway.Framed(on.public)) })
 	}
 	if on.internal != nil {
 		srv := s.internal.HTTP()
