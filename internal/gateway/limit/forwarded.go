@@ -63,6 +63,9 @@ func clientOf(r *http.Request, proxies []netip.Prefix) client {
 		}
 	}
 
+	if c.address.IsLoopback() { // claimed by a header: not this machine, which nothing counts
+		c.address = stranger
+	}
 	return c
 }
 

@@ -88,8 +88,8 @@ func TestWhoseAddress(t *testing.T) {
 		{loopback, "127.0.0.1", xff("198.51.100.7", "203.0.113.9"), "203.0.113.9"}, {loopback, "::1", xff("garbage"), stranger},
 		{loopback, "127.0.0.1", header{"X-Real-Ip": {"203.0.113.9"}}, stranger},
 		// An address of this machine that a header names is no reason not to count.
-		{none, "127.0.0.1", xff("127.0.0.1"), "127.0.0.1"}, {loopback, "127.0.0.1", xff("127.0.0.1"), "127.0.0.1"},
-		{network, "10.1.2.3", xff("127.0.0.1"), "127.0.0.1"}, {network, "10.1.2.3", fwd(`for="[::1]:5"`), "::/56"},
+		{none, "127.0.0.1", xff("127.0.0.1"), stranger}, {loopback, "127.0.0.1", xff("127.0.0.1"), stranger},
+		{network, "10.1.2.3", xff("127.0.0.1"), stranger}, {network, "10.1.2.3", fwd(`for="[::1]:5"`), stranger},
 		// Forwarded, with its parameters, its cases and its quotes.
 		{network, "10.1.2.3", fwd("for=203.0.113.9"), "203.0.113.9"}, {network, "10.1.2.3", fwd("For=203.0.113.9;proto=https;by=10.1.2.3"), "203.0.113.9"},
 		{network, "10.1.2.3", fwd(`by="_a;b"; FOR="203.0.113.9:40001" `), "203.0.113.9"},
