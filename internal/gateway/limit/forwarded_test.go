@@ -93,6 +93,7 @@ func TestWhoseAddress(t *testing.T) {
 		// Forwarded, with its parameters, its cases and its quotes.
 		{network, "10.1.2.3", fwd("for=203.0.113.9"), "203.0.113.9"}, {network, "10.1.2.3", fwd("For=203.0.113.9;proto=https;by=10.1.2.3"), "203.0.113.9"},
 		{network, "10.1.2.3", fwd(`by="_a;b"; FOR="203.0.113.9:40001" `), "203.0.113.9"},
+		{network, "10.1.2.3", fwd(`for=203.0.113.9;by="_a;for=198.51.100.7;b"`), "203.0.113.9"},
 		{network, "10.1.2.3", fwd(`for="[2001:db8::7]:40001"`), "2001:db8::/56"}, {network, "10.1.2.3", fwd(`for="[2001:db8::7]"`), "2001:db8::/56"},
 		{network, "10.1.2.3", fwd("for=198.51.100.7, for=203.0.113.9, for=10.9.9.9"), "203.0.113.9"},
 		{network, "10.1.2.3", fwd("for=198.51.100.7", "for=203.0.113.9"), "203.0.113.9"},
