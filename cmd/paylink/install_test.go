@@ -28,7 +28,8 @@ func TestInstalledConfiguration(t *testing.T) {
 		}
 		var out, errs strings.Builder
 		status := run(t.Context(), []string{"check-config", "--config", file, "--data", dir}, &out, &errs)
-		if status != 0 || !strings.Contains(out.String(), "is valid") || strings.Contains(errs.String(), "warning: --trusted-proxies") != warned {
+		if status != 0 || !strings.Contains(out.String(), "is valid") ||
+			strings.Contains(errs.String(), "warning: --trusted-proxies") != warned {
 			t.Errorf("%s: status %d, %q, %q", text, status, out.String(), errs.String())
 		}
 	}

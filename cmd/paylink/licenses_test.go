@@ -49,8 +49,8 @@ func TestLicenses(t *testing.T) {
 	if len(linked) < 50 {
 		t.Errorf("only %d modules: %v", len(linked), linked)
 	}
-	for _, want := range []string{"* paylink\n", "* the Go standard library and runtime\n", "The Go Authors", "Mozilla Public License Version 2.0",
-		"Apache License"} {
+	for _, want := range []string{"* paylink\n", "* the Go standard library and runtime\n", "The Go Authors",
+		"Mozilla Public License Version 2.0", "Apache License"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the licenses lack %q", want)
 		}

@@ -79,8 +79,10 @@ func TestHosts(t *testing.T) {
 		host, path string
 		status     int
 	}{
-		{"pay.example", "/x", 200}, {"PAY.example.:8443", "/x", 200}, {"localhost:1", "/x", 200}, {"[::1]:8080", "/x", 200}, {"[::1]", "/x", 200},
-		{"evil.example", "/x", 421}, {"pay.example.evil.example", "/x", 421}, {"127.0.0.1", "/x", 421}, {"evil.example:443", "/api/users", 421},
+		{"pay.example", "/x", 200}, {"PAY.example.:8443", "/x", 200}, {"localhost:1", "/x", 200},
+		{"[::1]:8080", "/x", 200}, {"[::1]", "/x", 200},
+		{"evil.example", "/x", 421}, {"pay.example.evil.example", "/x", 421}, {"127.0.0.1", "/x", 421},
+		{"evil.example:443", "/api/users", 421},
 		{"", "/x", 421}, {"pay.example@evil.example", "/x", 421}, {"evil.example", "/healthzz", 421},
 		{"evil.example", "/healthz", 200}, {"10.0.0.7:8080", "/readyz", 200}, {"", "/healthz", 200},
 	} {

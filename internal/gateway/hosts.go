@@ -25,8 +25,12 @@ func (c Config) hosted(next http.Handler) http.Handler {
 			return
 		}
 		once.Do(func() {
-			c.Log.WarnContext(r.Context(), "a request for another host was refused: the proxy must pass on the Host header, or name the host in --allowed-hosts",
-				"host", r.Host)
+			c.Log.WarnContext(
+				r.Context(),
+				"a request for another host was refused: the proxy must pass on the Host header; --allowed-hosts adds hosts",
+				"host",
+				r.Host,
+			)
 		})
 		problem.Misdirected(w, r)
 	})

@@ -145,12 +145,15 @@ func TestCell(t *testing.T) {
 			t.Errorf("%q becomes %q, which a spreadsheet may run", s, got)
 		}
 	}
-	for s, want := range map[string]string{";=1": ";'=1", "a; @b": "a;' @b", "a\t+1;-2\n=3": "a\t'+1;'-2\n'=3", "=1;=2": "'=1;'=2", "\t=1": "'\t'=1"} {
+	for s, want := range map[string]string{
+		";=1": ";'=1", "a; @b": "a;' @b", "a\t+1;-2\n=3": "a\t'+1;'-2\n'=3", "=1;=2": "'=1;'=2", "\t=1": "'\t'=1",
+	} {
 		if got := spelling.Cell(s); got != want {
 			t.Errorf("%q becomes %q, want %q", s, got, want)
 		}
 	}
-	for _, s := range []string{"", "Müller", "1-1", "小龍", "'=1", "a=b", "\u200b", "-12.50", "-1", "12.50", "a; b", ";", "2026-01-01T00:00:00Z"} {
+	for _, s := range []string{"", "Müller", "1-1", "小龍", "'=1", "a=b", "\u200b", "-12.50", "-1", "12.50", "a; b", ";",
+		"2026-01-01T00:00:00Z"} {
 		if got := spelling.Cell(s); got != s {
 			t.Errorf("%q becomes %q", s, got)
 		}
