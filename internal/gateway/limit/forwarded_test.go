@@ -84,7 +84,7 @@ func TestWhoseAddress(t *testing.T) {
 		{none, "127.0.0.1", xff("198.51.100.7, 203.0.113.9"), "203.0.113.9"}, {none, "::1", xff("203.0.113.9:40001"), "203.0.113.9"},
 		{none, "127.0.0.1", fwd("for=203.0.113.9"), "203.0.113.9"}, {none, "127.0.0.1", xff("unknown"), stranger},
 		{none, "127.0.0.1", xff(""), stranger}, {none, "127.0.0.1", header{"X-Real-Ip": {"203.0.113.9"}}, stranger},
-		{network, "127.0.0.1", xff("198.51.100.7, 203.0.113.9, 10.1.2.3"), "203.0.113.9"},
+		{network, "127.0.0.1", xff("203.0.113.9"), stranger}, // counted by it, but not believed
 		{loopback, "127.0.0.1", xff("198.51.100.7", "203.0.113.9"), "203.0.113.9"}, {loopback, "::1", xff("garbage"), stranger},
 		{loopback, "127.0.0.1", header{"X-Real-Ip": {"203.0.113.9"}}, stranger},
 		// An address of this machine that a header names is no reason not to count.
@@ -122,6 +122,20 @@ func TestWhoseAddress(t *testing.T) {
 		address, err := netip.ParseAddrPort(w.heard.Load().(string))
 		if got := limit.Prefix(address.Addr()); err != nil || c.want != nobody && got != c.want {
 			t.Errorf("%v from %s, proxies %v: %s, %v, want %s", c.header, c.from, c.proxies, got, err, c.want)
+		}
+	}
+}
+
+// TestProxyBesideThoseNamed: clients behind a proxy on this machine that is not among those
+// named have a count each.
+func TestProxyBesideThoseNamed(t *testing.T) {
+	w := newWorld(t, nil, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "sign-in=1/h,2")
+	for _, client := range []string{"203.0.113.9", "198.51.100.7, 203.0.113.10, 10.1.2.3"} {
+		passed, _ := w.until(9, func() *http.Response {
+			return w.ask("POST", "/api/sessions", "127.0.0.1", "X-Forwarded-For", client)
+		})
+		if passed != 2 {
+			t.Errorf("%s: %d passed, want 2", client, passed)
 		}
 	}
 }

@@ -62,7 +62,8 @@ func New(c Config) (*Gate, error) {
 type claim struct{ policy, key string }
 
 // Wrap puts the gate before a handler. The next handler sees the client's address as it is
-// counted, without a port. The country header is removed from requests that no trusted proxy
+// counted, without a port; a proxy on this machine that is not among those named is counted by
+// what it reports, but not believed. The country header is removed from requests that no trusted proxy
 // forwarded.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +72,11 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		}
 		c := clientOf(r, g.Proxies)
 		g.warn(r, c)
-		r.RemoteAddr = netip.AddrPortFrom(c.address, 0).String()
+		shown := c.address
+		if c.untrusted && len(g.Proxies) > 0 { // the operator has named those whose word counts
+			shown = stranger
+		}
+		r.RemoteAddr = netip.AddrPortFrom(shown, 0).String()
 		if err := g.admit(r.Context(), w.Header(), g.claims(r, c)); err != nil {
 			g.Refuse(w, r, err)
 			return
