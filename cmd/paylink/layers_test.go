@@ -85,6 +85,7 @@ var testOnlyPackages = []string{
 	"e2e/split",
 	"e2e/pages",
 	"e2e/cli",
+	"tools/licenses",
 	"tools/mutate",
 }
 

@@ -37,6 +37,7 @@ type serving struct {
 	AdminListen          string            `help:"Address of the health and metrics listener; port 0 picks a free port and logs it." default:"127.0.0.1:0"`
 	PublicURL            string            `help:"Public URL that payers use; the listener's address by default." name:"public-url"`
 	HSTS                 time.Duration     `help:"How long browsers must use https after a visit (Strict-Transport-Security), if the public URL is https: up to 17520h, or 0 to send no header." name:"hsts" default:"8760h"`
+	AllowedHosts         []string          `help:"Other hosts that requests may name besides that of the public URL, or *: any."`
 	InternalListen       string            `help:"Split: address on which this process serves its services to the other processes."`
 	InternalSecretFile   string            `help:"Split: file with the secrets between services, one per line; the first is sent, all are accepted." type:"path"`
 	InternalTLS          string            `help:"Split: folder with tls.crt, tls.key and ca.crt for mutual TLS between services." name:"internal-tls" type:"path"`
@@ -69,6 +70,7 @@ func (s serving) config() app.Config {
 		AdminListen:          s.AdminListen,
 		PublicURL:            s.PublicURL,
 		HSTS:                 s.HSTS,
+		AllowedHosts:         s.AllowedHosts,
 		Store:                s.Store,
 		PaymentsStore:        s.PaymentsStore,
 		InternalListen:       s.InternalListen,
@@ -132,6 +134,8 @@ type commands struct {
 	Fraud       frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
 	Invite      invite   `cmd:"" help:"Invite a person to sign up with a new account."`
 	Probe       probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
+	Licenses    struct{} `cmd:"" help:"Print the licenses of all software in this binary."`
+	Assets      struct{} `cmd:"" help:"List the scripts and style sheets of the pages with their hashes."`
 	Version     struct{} `cmd:"" help:"Print the version."`
 
 	remoteCommands
@@ -302,6 +306,9 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		if wrong := c.CheckConfig.config().Check(); len(wrong) > 0 {
 			return errors.New(strings.Join(wrong, "\n"))
 		}
+		for _, warning := range c.CheckConfig.config().Warnings() {
+			_, _ = fmt.Fprintln(errs, "paylink: warning:", warning)
+		}
 		_, err := fmt.Fprintln(out, "the configuration is valid")
 		return err
 	case "reports rebuild":
@@ -346,6 +353,10 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.VerifyReceipt(c.Receipt.Verify.config(), c.Receipt.Verify.Receipt, c.Receipt.Verify.JWKS, out)
 	case "probe", "probe <url>":
 		return c.Probe.ask(ctx)
+	case "licenses":
+		return printLicenses(out)
+	case "assets":
+		return app.PrintAssets(out)
 	case "version":
 		_, err := fmt.Fprintln(out, "paylink", version)
 		return err

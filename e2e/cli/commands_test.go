@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -86,7 +87,7 @@ func configures(t *testing.T) {
 		`{"public-url":"https://pay.example.com"}`:        `unknown setting "public-url": did you mean "public_url"?`,
 		`{"publicUrl":"https://pay.example.com"}`:         `unknown setting "publicUrl": did you mean "public_url"?`,
 		`{"Listen":"127.0.0.1:0"}`:                        `unknown setting "Listen": did you mean "listen"?`,
-		`{"lissen":"127.0.0.1:0"}`:                        `unknown setting "lissen"; the settings are admin_listen, again, allow_private_webhooks, country_header, csv, data,`,
+		`{"lissen":"127.0.0.1:0"}`:                        `unknown setting "lissen"; the settings are admin_listen, again, allow_private_webhooks, allowed_hosts, country_header, csv, data,`,
 		`{"serve":{"listen":"127.0.0.1:0"}}`:              `unknown setting "serve"; the settings are`,
 		`{"fraud_budget":"2s"}`:                           `--fraud-budget 2s: want 1ms to 1s`,
 		`{"fraud_budget":"0s"}`:                           `--fraud-budget 0s: want 1ms to 1s`,
@@ -324,6 +325,14 @@ func restores(t *testing.T) {
 	if err := os.Remove(filepath.Join(copied, "keys.age")); err != nil {
 		t.Fatal(err)
 	}
+	private(t, copied)
+	// A restore may leave everything but the keys open to others.
+	for _, path := range []string{copied, filepath.Join(copied, "paylink.db"), filepath.Join(copied, "webhooks.db"),
+		filepath.Join(copied, "simulator.book")} {
+		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // that is the point
+			t.Fatal(err)
+		}
+	}
 
 	restored := harness.StartOn(t, copied, strings.TrimPrefix(p.URL, "http://"))
 	if got := harness.OnePayment(key, l, "succeeded"); got != id {
@@ -337,6 +346,28 @@ func restores(t *testing.T) {
 	}
 	if out := restored.Logs.String(); strings.Contains(out, `"ERROR"`) {
 		t.Errorf("%s", out)
+	}
+	private(t, copied)
+}
+
+// private checks that only the owner can read a data folder and every file in it.
+func private(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // removed meanwhile by the server
+		}
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("others can read %s: %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -41,6 +41,7 @@ type Config struct {
 	AdminListen          string
 	PublicURL            string
 	HSTS                 time.Duration // how long browsers must use https only, if the public URL is https; 0: no header
+	AllowedHosts         []string      // hosts that requests may name besides the public URL's; *: any
 	Store                string
 	PaymentsStore        string
 	InternalListen       string              // where a split process serves its services

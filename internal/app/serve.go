@@ -44,6 +44,9 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 			log.Warn("core dumps cannot be turned off", "error", err)
 		}
 	}
+	for _, warning := range cfg.Warnings() {
+		log.Warn(warning)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -154,7 +157,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 
 	if on.public != nil {
 		srv := server(s.handler, s.log)
-		start(srv, func() error { return srv.Serve(connection.Listen(on.public)) })
+		start(srv, func() error { return srv.Serve(connection.Listen(gateway.Framed(on.public))) })
 	}
 	if on.internal != nil {
 		srv := s.internal.HTTP()

@@ -213,13 +213,13 @@ func (w *world) Latest(ctx context.Context, l link.Link) (payment.Payment, bool,
 	return w.ByAttempt(ctx, l, l.LastPayment)
 }
 
-type answer struct {
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func (w *world) do(method, target, body string, header map[string]string) answer {
+func (w *world) do(method, target, body string, header map[string]string) response {
 	mux := http.NewServeMux()
 	w.pages.Register(mux)
 	mux.Handle("/", w.pages.NotFound())
@@ -232,18 +232,18 @@ func (w *world) do(method, target, body string, header map[string]string) answer
 	res := rec.Result()
 	b, _ := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	return answer{res.StatusCode, res.Header, string(b)}
+	return response{res.StatusCode, res.Header, string(b)}
 }
 
-func (w *world) get(target string) answer {
+func (w *world) get(target string) response {
 	return w.do(http.MethodGet, target, "", map[string]string{"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 }
 
-func (w *world) postJSON(token, body string) answer {
+func (w *world) postJSON(token, body string) response {
 	return w.do(http.MethodPost, "/l/"+token+"/payments", body, map[string]string{"Content-Type": "application/json"})
 }
 
-func (w *world) postForm(token string, form url.Values, header map[string]string) answer {
+func (w *world) postForm(token string, form url.Values, header map[string]string) response {
 	h := map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
 	for k, v := range header {
 		h[k] = v

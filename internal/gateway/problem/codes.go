@@ -110,6 +110,7 @@ var codes = []Code{
 	{"hashing_busy", []int{503}, "Too many people are signing in right now. Nothing was done.", "Retry after the time in Retry-After."},
 	{"headers_too_large", []int{431}, "The URL and headers of the request are too long together.", "Send fewer or shorter headers and cookies, and a shorter query."},
 	{"history_unavailable", []int{503}, "Past payments are not available on this server.", "Ask the operator to connect the fraud service to the analytics store."},
+	{"host_unknown", []int{421}, "The Host header names a host that is not this server's.", "Use the server's public address. An operator lets a proxy pass on the Host header, or adds the host to --allowed-hosts."},
 
 	{"idempotency_key_in_use", []int{409}, "A request with this Idempotency-Key is in progress.", "Retry in a moment, with the same key, to get its response."},
 	{"idempotency_key_invalid", []int{400}, "The Idempotency-Key header was sent more than once, or is not 1 to 255 printable ASCII characters.", "Send it once, with a value such as a UUID."},
@@ -233,7 +234,7 @@ var codes = []Code{
 	{"too_many_events", []int{400}, "The subscription names more event types than exist.", `Name each once, or "*" for all.`},
 	{"too_many_mails", []int{429}, "Too many emails were sent from this account or to this address in a short time.", "Send it after the time in Retry-After, or another way."},
 	{"too_many_refunds", []int{409}, "The payment has reached its limit of refunds.", "Settle the rest with the payer outside of paylink."},
-	{"too_many_streams", []int{503}, "Too many live streams are open.", "Request the same as JSON, or retry after the time in Retry-After."},
+	{"too_many_streams", []int{429}, "Too many live streams are open, in all, or of the account, the link or the network.", "Request the same as JSON, or retry after the time in Retry-After."},
 	{"totp_off", []int{409}, "Sign-in codes are not turned on.", "Turn them on first."},
 	{"totp_on", []int{409}, "Sign-in codes are already turned on.", "Turn them off first, to use another authenticator."},
 	{"type_unsupported", []int{400}, "The issuer does not support payment methods of this type.", "Use a type that GET /api/issuers lists for it."},

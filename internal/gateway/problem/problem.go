@@ -186,6 +186,16 @@ func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
 	p.Write(w, r)
 }
 
+// Misdirected answers a request for a host that is not ours (RFC 9110, section 15.5.20).
+func Misdirected(w http.ResponseWriter, r *http.Request) {
+	p := Problem{
+		Type: typeBase + "host_unknown", Title: "Misdirected request", Status: http.StatusMisdirectedRequest,
+		Detail: "This server does not serve the host that the request names. Use the address that you were given.", Code: "host_unknown",
+		RequestID: RequestID(r.Context()),
+	}
+	p.Write(w, r)
+}
+
 // requestIDKey is the context key of the request id.
 type requestIDKey struct{}
 

@@ -285,8 +285,16 @@ func (w *World) Do(c *http.Client, method, path string, form url.Values, headers
 	if err != nil {
 		w.T.Fatal(err)
 	}
+	for _, tag := range loads.FindAllString(string(raw), -1) {
+		if !strings.Contains(tag, ` integrity="sha384-`) {
+			w.T.Errorf("%s loads a file without its hash: %s", path, tag)
+		}
+	}
 	return Page{resp.StatusCode, resp.Header, resp.Request.URL.RequestURI(), string(raw)}
 }
+
+// loads finds what a page loads and runs.
+var loads = regexp.MustCompile(`<script [^>]*>|<link [^>]*rel="stylesheet"[^>]*>`)
 
 // Get reads a page as the merchant, and fails the test unless the status is 200.
 func (w *World) Get(path string, headers ...string) Page {

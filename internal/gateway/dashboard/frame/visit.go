@@ -354,6 +354,18 @@ func (v *Visit) Redirect(path, tone, words string) error {
 	return nil
 }
 
+// Deleted sends the reader on after a deletion that ended with err. If there was nothing to
+// delete, it says so: the form was sent twice, or another user was faster.
+func (v *Visit) Deleted(path, words string, err error) error {
+	switch {
+	case fault.KindOf(err) == fault.KindNotFound:
+		return v.Redirect(path, "wait", v.Print.T("common.nothingDeleted"))
+	case err != nil:
+		return err
+	}
+	return v.Redirect(path, "good", words)
+}
+
 // flashed returns what the notice's signature covers, so that it is shown in this session
 // only.
 func (v *Visit) flashed(raw []byte) []byte {
@@ -408,7 +420,7 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	}
 	for ; more && err == nil; row, err, more = next() {
 		for i, cell := range row {
-			row[i] = inert(cell)
+			row[i] = spelling.Cell(cell) // payers choose their names
 		}
 		if err = out.Write(row); err != nil {
 			break
@@ -424,16 +436,6 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	}
 
 	return nil
-}
-
-// inert prevents a spreadsheet from running a cell as a formula, because payers choose
-// their names. A negative number stays a number.
-func inert(cell string) string {
-	number, below := strings.CutPrefix(cell, "-")
-	if spelling.Formula(cell) && !(below && number != "" && strings.Trim(number, "0123456789.") == "") {
-		return "'" + cell
-	}
-	return cell
 }
 
 // Own reports whether an address is one of the dashboard's own pages. It is used before

@@ -457,14 +457,11 @@ func (d *Pages) askDeleteRule(v *visit) error {
 	)
 }
 
-// deleteRule deletes a rule. One that is already gone counts as deleted.
+// deleteRule deletes a rule.
 func (d *Pages) deleteRule(v *visit) error {
 	r, err := v.ownRule(v.PathValue("id"))
 	if err == nil {
 		err = d.Fraud.Rulebook.DeleteRule(v.Context(), v.Account.ID, v.Mode, r.ID)
 	}
-	if err != nil && fault.KindOf(err) != fault.KindNotFound {
-		return err
-	}
-	return v.Redirect(v.Path("fraud", "rules"), "good", v.Print.T("fraud.ruleDeleted"))
+	return v.Deleted(v.Path("fraud", "rules"), v.Print.T("fraud.ruleDeleted"), err)
 }
