@@ -329,7 +329,7 @@ func restores(t *testing.T) {
 	// A restore may leave everything but the keys open to others.
 	for _, path := range []string{copied, filepath.Join(copied, "paylink.db"), filepath.Join(copied, "webhooks.db"),
 		filepath.Join(copied, "simulator.book")} {
-		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // that is the point
+		if err := os.Chmod(path, 0o755); err != nil { // that is the point
 			t.Fatal(err)
 		}
 	}

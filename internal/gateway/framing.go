@@ -103,7 +103,7 @@ func (c *framed) endLine(line string) error {
 		if err != nil {
 			return errFraming
 		}
-		c.length = int64(n) //nolint:gosec // 63 bits
+		c.length = int64(n) // fits: 63 bits
 	}
 	return nil
 }

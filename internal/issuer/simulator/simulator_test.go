@@ -316,7 +316,7 @@ func TestI15NoCardNumberInTheBook(t *testing.T) {
 // TestRestoredBook: a copy that others can read is closed to them when it is opened.
 func TestRestoredBook(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "simulator.book")
-	if err := os.WriteFile(path, nil, 0o644); err != nil { //nolint:gosec // that is the point
+	if err := os.WriteFile(path, nil, 0o644); err != nil { // that is the point
 		t.Fatal(err)
 	}
 	s, err := simulator.New(simulator.Config{BookPath: path, Seed: 1, Now: time.Now})
