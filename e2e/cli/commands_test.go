@@ -87,7 +87,7 @@ func configures(t *testing.T) {
 		`{"public-url":"https://pay.example.com"}`:        `unknown setting "public-url": did you mean "public_url"?`,
 		`{"publicUrl":"https://pay.example.com"}`:         `unknown setting "publicUrl": did you mean "public_url"?`,
 		`{"Listen":"127.0.0.1:0"}`:                        `unknown setting "Listen": did you mean "listen"?`,
-		`{"lissen":"127.0.0.1:0"}`:                        `unknown setting "lissen"; the settings are admin_listen, again, allow_private_webhooks, allowed_hosts, country_header, csv, data,`,
+		`{"lissen":"127.0.0.1:0"}`:                        `unknown setting "lissen"; the settings are admin_listen, again, allow_dumps, allow_private_webhooks, allowed_hosts, country_header, csv, data,`,
 		`{"serve":{"listen":"127.0.0.1:0"}}`:              `unknown setting "serve"; the settings are`,
 		`{"fraud_budget":"2s"}`:                           `--fraud-budget 2s: want 1ms to 1s`,
 		`{"fraud_budget":"0s"}`:                           `--fraud-budget 0s: want 1ms to 1s`,

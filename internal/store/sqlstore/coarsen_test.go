@@ -73,7 +73,7 @@ func TestCoarsen(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		ctx := t.Context()
-		account, other := id.New(id.Account), id.New(id.Account)
+		other, account := id.New(id.Account), id.New(id.Account)
 		l := storetest.NewLink(account, 0)
 		if err := s.CreateLink(ctx, l, nil, nil); err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestCoarsen(t *testing.T) {
 		}
 		writeAsBefore(t, s, 0)
 		mine, foreign := entryOf(account, storetest.OldFingerprint), entryOf(other, storetest.OldFingerprint)
-		for _, e := range []rulebook.Entry{mine, foreign} {
+		for _, e := range []rulebook.Entry{foreign, mine} {
 			if err := s.PutFraudListEntry(ctx, e, nil); err != nil {
 				t.Fatal(err)
 			}
