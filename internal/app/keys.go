@@ -77,10 +77,8 @@ func completeKeys(cfg Config, out io.Writer) error {
 // ExportKeys writes the targets' share of the keys into a separate folder, and prints what each
 // share holds. A target without keys is an error.
 func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
-	for _, t := range targets {
-		if _, ok := targetSpecs[t]; !ok {
-			return fmt.Errorf("--target %q: want some of %s", t, targetNames())
-		}
+	if err := knownTargets(targets); err != nil {
+		return err
 	}
 
 	share := shares(targets)

@@ -64,7 +64,7 @@ func (s *services) openInternal(context.Context) (err error) {
 		return nil
 	}
 
-	if s.credentials, err = rpc.NewCredentials(s.cfg.InternalSecretFile, s.cfg.InternalTLS, time.Now); err != nil {
+	if s.credentials, err = rpc.NewCredentials(s.cfg.Targets, s.cfg.InternalKeys, s.cfg.InternalTLS, time.Now); err != nil {
 		return fmt.Errorf("credentials between services: %w", err)
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
@@ -162,7 +162,7 @@ func (c Config) calls() []string {
 	}
 	var all []string
 	for _, t := range c.Targets {
-		for _, name := range targetSpecs[t].calls {
+		for _, name := range rpc.Calls(t) {
 			if !c.runs(name) && !slices.Contains(all, name) {
 				all = append(all, name)
 			}
