@@ -98,6 +98,7 @@ func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
 	f := &Fleet{t: t, Dir: filepath.Join(t.TempDir(), "data"), Database: database, Logs: &Buffer{},
 		Internal: map[string][]string{}, Instances: map[string][]*Process{}}
 	StoreOn(t, f.Database) // for the tools, too
+	f.roles()
 	Worked(t, "created the keys", "keys", "create", "--data", f.Dir)
 	f.credentials(mutualTLS)
 	for target, n := range fleetTargets {
@@ -125,6 +126,22 @@ func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
 		}
 	}
 	return f
+}
+
+// roles migrates the store and gives each service a database role with the rights that it needs.
+// Roles belong to the whole server, which other tests share.
+func (f *Fleet) roles() {
+	f.t.Helper()
+	for target := range fleetTargets {
+		pgtest.Exec(f.t, f.Database, "DO $$ BEGIN CREATE ROLE paylink_"+target+
+			" LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
+	}
+	Worked(f.t, "the roles paylink_SERVICE have the rights", "migrate", "--roles", "paylink_", "--data", f.Dir)
+}
+
+// RoleURL is the store's address for a service, as its own role.
+func (f *Fleet) RoleURL(target string) string {
+	return strings.Replace(f.Database, "postgres@", "paylink_"+target+"@", 1)
 }
 
 // credentials makes what services prove themselves by, and keeps what only the operator holds.
@@ -171,7 +188,7 @@ func (f *Fleet) Start(target string, i int) {
 	}
 	p := f.Instances[target][i]
 	flags := []string{"--target", target, "--data", data, "--keys", f.share(target), "--admin-listen", strings.TrimPrefix(p.URL, "http://"),
-		"--public-url", "http://" + f.public[0]}
+		"--public-url", "http://" + f.public[0], "--store", f.RoleURL(target)}
 	flags = append(flags, f.proof(target)...)
 	if target == "gateway" {
 		flags = append(flags, "--listen", f.public[i])
@@ -194,7 +211,8 @@ func (f *Fleet) Kill(target string, i int) {
 	f.Instances[target][i].Kill()
 }
 
-// Stop ends every process, the gateways first, and checks that each ends well.
+// Stop ends every process, the gateways first, and checks that each ends well, and that no role
+// lacked a right.
 func (f *Fleet) Stop() {
 	f.stopOnce.Do(func() {
 		for _, target := range []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions", "fraud"} {
@@ -202,6 +220,11 @@ func (f *Fleet) Stop() {
 				if p.Done != nil {
 					p.Stop()
 				}
+			}
+		}
+		for line := range strings.Lines(f.Logs.String()) {
+			if strings.Contains(line, "permission denied") {
+				f.t.Errorf("a service's role lacks a right: %s", line)
 			}
 		}
 	})
