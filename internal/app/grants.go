@@ -26,16 +26,18 @@ const grantsToAll = "goose_db_version:r feed:rw events(position):r test_clocks:r
 var grants = map[string]string{
 	"users": `accounts:raw users:raw logins:ra api_keys:raw sessions:rawd guards:raw guesses:rawd tokens:rawd test_clocks:raw
 		mails:raw idempotency:ra checkpoints:raw`,
-	"links":    `links:raw forms:raw events:a event_seqs:raw idempotency:ra payments:r checkpoints:raw`,
-	"verifier": `links:r forms:r payments:r`,
-	"payments": `payments:r links:r events:r event_seqs:r balances:raw checkpoints:raw set_aside:rawd
+	"links":    `links:raw forms:raw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
+	"verifier": `links:r forms:r`,
+	"payments": `payments:r events:r balances:raw checkpoints:raw set_aside:rawd
 		report_anchor:rawd report_declines:rawd report_links:rawd report_owners:rawd report_payments:rawd report_sums:rawd
 		report_terms:rawd`,
 	"transactions": `payments:raw links:rw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
 	"notifier": `webhook_endpoints:rawd webhook_deliveries:rawd webhook_redeliveries:rawd mails:rawd mail_preferences:rawd
-		mail_refusals:rawd users(id,account,email,confirmed_at):r accounts:r payments:r links:r events:ra event_seqs:raw checkpoints:raw set_aside:rawd
+		mail_refusals:rawd users(id,account,email,confirmed_at):r accounts:r payments:r links:r events:ra event_seqs:raw
+		checkpoints:raw set_aside:rawd
 		relayed:raw relay_checkpoints:rawd test_clocks:rw idempotency:ra
-		river_job:rawd river_leader:rawd river_queue:rawd river_migration:r`,
+		river_job:rawd river_leader:rawd river_queue:rawd river_notification:rawd
+		river_migration:r`,
 	"fraud": `fraud_books:raw fraud_list_entries:rawd fraud_policies:raw fraud_revision:rw fraud_rule_versions:ra fraud_rules:rawd
 		fraud_models:r events:r checkpoints:raw set_aside:rawd payments:r links:r idempotency:ra
 		analytics_days:rawd analytics_disputes:rawd analytics_links:rawd analytics_owners:rawd analytics_payments:rawd
@@ -43,7 +45,7 @@ var grants = map[string]string{
 }
 
 // sequences are those that a service draws numbers from.
-var sequences = map[string][]string{"notifier": {"river_job_id_seq"}}
+var sequences = map[string][]string{"notifier": {"river_job_id_seq", "river_notification_id_seq"}}
 
 // rolePrefix is what the name of a service's role may begin with.
 var rolePrefix = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,40}$`)

@@ -95,7 +95,7 @@ var targetSpecs = map[string]targetSpec{
 			use(keyring.ReceiptSign),
 		},
 	},
-	"fraud":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
+	"fraud":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.AnswerSeal), use(keyring.PuzzleMAC)}},
 	"simulator": {keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
