@@ -190,7 +190,7 @@ func strangerWith(t *testing.T, dir string) *http.Client {
 	own, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 	good(t, err)
 	c := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true,
-		TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{own}, InsecureSkipVerify: true}}} // whoever answers
+		TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{own}, InsecureSkipVerify: true}}} // the other end is not under test
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }
