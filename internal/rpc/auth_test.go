@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -205,7 +206,7 @@ func TestProofCoversTheRequest(t *testing.T) {
 	send("a query", sent.path+"?a=b", sent.body, nil, refused)
 	send("another deadline", sent.path, sent.body, map[string]string{"Connect-Timeout-Ms": "60000"}, refused)
 	send("another id", sent.path, sent.body, map[string]string{"Request-Id": "x"}, refused)
-	send("another time", sent.path, sent.body, altered(2, auth[2][:len(auth[2])-1]+"0"), refused)
+	send("another time", sent.path, sent.body, altered(2, earlier(t, auth[2])), refused)
 	send("another nonce", sent.path, sent.body, altered(3, "another"), refused)
 	send("another instance", sent.path, sent.body, altered(4, "another"), refused)
 	send("no instance", sent.path, sent.body, altered(4, "-"), refused)
@@ -233,6 +234,14 @@ func TestProofCoversTheRequest(t *testing.T) {
 	if done.Load() != 1 {
 		t.Errorf("%d calls were carried out, 1 was good", done.Load())
 	}
+}
+
+// earlier returns a time in milliseconds that is one less.
+func earlier(t *testing.T, millis string) string {
+	t.Helper()
+	n, err := strconv.ParseInt(millis, 10, 64)
+	good(t, err)
+	return strconv.FormatInt(n-1, 10)
 }
 
 // TestCapturedRequestChangesNothing sends requests that made a key and a refund again, to the same
@@ -470,6 +479,9 @@ func TestCertificateNamesItsService(t *testing.T) {
 	if _, err := w.clients(gateway, url).links.List(t.Context(), link.Filter{Account: "acc", Mode: link.Test}); err != nil {
 		t.Error(err)
 	}
+	impostor := credentialsOf(t, []string{"users"}, "", ca.folderOf(t, t.TempDir(), ca, "users"))
+	impostor.SetCertificate(links)
+	url, _ = listen(t, w.serve(impostor), nil)
 	if _, err := w.clients(gateway, url).users.Policy(t.Context()); !rpc.NotSent(err) {
 		t.Errorf("links was taken for users: %v", err)
 	}
