@@ -69,6 +69,13 @@ func (s *services) openInternal(context.Context) (err error) {
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
 
+	if _, ok := s.credentials.CertificateEnds(); ok {
+		s.metrics.Gauge("paylink_rpc_certificate_seconds", "Seconds until the certificate between services expires.", nil, func() float64 {
+			end, _ := s.credentials.CertificateEnds()
+			return time.Until(end).Seconds()
+		})
+	}
+
 	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.reads, Log: s.log, Observe: s.metrics.Call,
 		Refused: s.metrics.Refused, Tickets: rpc.Tickets{Render: s.faces().Render, Seal: s.seal}})
 

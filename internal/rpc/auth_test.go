@@ -236,6 +236,20 @@ func TestProofCoversTheRequest(t *testing.T) {
 	}
 }
 
+// TestFirstRequestIsLarge checks that the first request to an instance, which is sent twice, may
+// have a large body.
+func TestFirstRequestIsLarge(t *testing.T) {
+	w := newWorld(t)
+	c := credentials(t, keysFile(t), "")
+	var got int
+	url, _ := listen(t, w.notices(c, func(_ context.Context, n issuer.Notice) error { got = len(n.Reference); return nil }), nil)
+	const size = rpc.MaxRequestBytes - 1024
+	good(t, w.clients(c, url).transactions.Notice(t.Context(), issuer.Notice{Reference: strings.Repeat("x", size)}))
+	if got != size {
+		t.Errorf("%d bytes arrived, want %d", got, size)
+	}
+}
+
 // earlier returns a time in milliseconds that is one less.
 func earlier(t *testing.T, millis string) string {
 	t.Helper()

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // The files of a folder of certificates, named as Kubernetes names them.
@@ -54,6 +55,14 @@ func servicesIn(c *x509.Certificate) (all []string) {
 		}
 	}
 	return all
+}
+
+// CertificateEnds returns when this process's certificate expires, or false if it has none.
+func (c *Credentials) CertificateEnds() (time.Time, bool) {
+	if c.tls == nil {
+		return time.Time{}, false
+	}
+	return c.tls.now.Load().own.Leaf.NotAfter, true
 }
 
 // load reads the three files and replaces the identity. On an error, or if the certificate does
