@@ -213,7 +213,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (callers, 
 	case p.instance != s.instance:
 		return nil, nil, "it is for another instance, or for this one before it started"
 	case !s.seen.first(p.mac, c.now()):
-		return nil, nil, "it was sent before"
+		return nil, nil, "it was sent before, or the memory of requests is full"
 	case c.tls != nil && !slices.Contains(callers, p.key.caller):
 		return nil, nil, "its certificate is not of " + p.key.caller
 	}
