@@ -39,7 +39,8 @@ type serving struct {
 	HSTS                 time.Duration     `help:"How long browsers must use https after a visit (Strict-Transport-Security), if the public URL is https: up to 17520h, or 0 to send no header." name:"hsts" default:"8760h"`
 	AllowedHosts         []string          `help:"Other hosts that requests may name besides that of the public URL, or *: any."`
 	InternalListen       string            `help:"Split: address on which this process serves its services to the other processes."`
-	InternalSecretFile   string            `help:"Split: file with the secrets between services, one per line; the first is sent, all are accepted." type:"path"`
+	InternalKeys         string            `help:"Split: file with the keys between this process's services and others, as internal-keys export writes it." type:"path"`
+	InternalSecretFile   string            `help:"Removed; use --internal-keys." hidden:"" type:"path"`
 	InternalTLS          string            `help:"Split: folder with tls.crt, tls.key and ca.crt for mutual TLS between services." name:"internal-tls" type:"path"`
 	Service              map[string]string `help:"Split: URLs of another service, NAME=URL[,URL…]; repeatable." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Create a demo account, an API key and a link, and print them."`
@@ -74,6 +75,7 @@ func (s serving) config() app.Config {
 		Store:                s.Store,
 		PaymentsStore:        s.PaymentsStore,
 		InternalListen:       s.InternalListen,
+		InternalKeys:         s.InternalKeys,
 		InternalSecretFile:   s.InternalSecretFile,
 		InternalTLS:          s.InternalTLS,
 		Demo:                 s.Demo,
@@ -118,25 +120,30 @@ func (s stores) config() app.Config {
 type commands struct {
 	Config configFile `help:"JSON file whose members are flag names, with hyphens as underscores." type:"path"`
 
-	Serve       serving  `cmd:"" help:"Run the server."`
-	CheckConfig serving  `cmd:"" help:"Check the configuration."`
-	Migrate     stores   `cmd:"" help:"Migrate the store to this version's schema."`
-	Aside       aside    `cmd:"" help:"List what failed repeatedly and was set aside; works while the server runs."`
-	Verify      long     `cmd:"" help:"Check every invariant on the data; works while the server runs."`
-	Backup      backup   `cmd:"" help:"Copy the data into a new folder; works while the server runs."`
-	Export      export   `cmd:"" help:"Export the whole store into a new file, to import it into another store."`
-	Import      imports  `cmd:"" help:"Import an exported file into an empty store."`
-	Keys        keys     `cmd:"" help:"Manage the key ring."`
-	Link        links    `cmd:"" help:"Verify payment links offline."`
-	Receipt     receipts `cmd:"" help:"Verify receipts offline."`
-	Reports     reports  `cmd:"" help:"Manage the reports: figures and searches of the dashboard."`
-	Lake        lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
-	Fraud       frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
-	Invite      invite   `cmd:"" help:"Invite a person to sign up with a new account."`
-	Probe       probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
-	Licenses    struct{} `cmd:"" help:"Print the licenses of all software in this binary."`
-	Assets      struct{} `cmd:"" help:"List the scripts and style sheets of the pages with their hashes."`
-	Version     struct{} `cmd:"" help:"Print the version."`
+	Serve       serving `cmd:"" help:"Run the server."`
+	CheckConfig serving `cmd:"" help:"Check the configuration."`
+	Migrate     migrate `cmd:"" help:"Migrate the store to this version's schema."`
+	Grants      grants  `cmd:"" help:"Print the SQL that gives each service's PostgreSQL role its rights."`
+	Aside       aside   `cmd:"" help:"List what failed repeatedly and was set aside; works while the server runs."`
+	Verify      long    `cmd:"" help:"Check every invariant on the data; works while the server runs."`
+	Backup      backup  `cmd:"" help:"Copy the data into a new folder; works while the server runs."`
+	Export      export  `cmd:"" help:"Export the whole store into a new file, to import it into another store."`
+	Import      imports `cmd:"" help:"Import an exported file into an empty store."`
+	Keys        keys    `cmd:"" help:"Manage the key ring."`
+
+	InternalKeys internalKeys `cmd:"" help:"Manage the keys between the services of a split deployment."`
+	Certificates certificates `cmd:"" help:"Create or renew the certificates between the services of a split deployment."`
+
+	Link    links    `cmd:"" help:"Verify payment links offline."`
+	Receipt receipts `cmd:"" help:"Verify receipts offline."`
+	Reports reports  `cmd:"" help:"Manage the reports: figures and searches of the dashboard."`
+	Lake    lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
+	Fraud   frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
+	Invite  invite   `cmd:"" help:"Invite a person to sign up with a new account."`
+	Probe   probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
+	Licenses struct{} `cmd:"" help:"Print the licenses of all software in this binary."`
+	Assets   struct{} `cmd:"" help:"List the scripts and style sheets of the pages with their hashes."`
+	Version struct{} `cmd:"" help:"Print the version."`
 
 	remoteCommands
 }
@@ -151,6 +158,18 @@ type remoteCommands struct {
 	Trigger  trigger         `cmd:"" help:"Cause an event in test mode."`
 	Clock    clockCommands   `cmd:"" help:"Show or advance the test clock."`
 	Webhooks webhookCommands `cmd:"" help:"Redeliver webhooks over the API."`
+}
+
+// migrate holds the flags of the command that migrates the store.
+type migrate struct {
+	long
+	Roles string `help:"PostgreSQL: then give the role PREFIX+SERVICE of each service its rights, such as paylink_users for the prefix paylink_." placeholder:"PREFIX"`
+}
+
+// grants holds the flags of the command that prints the services' rights.
+type grants struct {
+	stores
+	Roles string `help:"What the roles' names begin with, before the service's name." default:"paylink_"`
 }
 
 // aside holds the flags of the command that handles what was set aside.
@@ -296,6 +315,9 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	if command == "fraud rebuild" {
 		return app.RebuildAnalytics(ctx, c.Fraud.Rebuild.config(errs), out)
 	}
+	if strings.HasPrefix(command, "internal-keys ") {
+		return c.InternalKeys.dispatch(command, out)
+	}
 	if strings.HasPrefix(command, "fraud ") {
 		return c.Fraud.dispatch(ctx, command, out, errs)
 	}
@@ -316,7 +338,9 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	case "lake rebuild":
 		return app.RebuildLake(ctx, c.Lake.Rebuild.config(), out)
 	case "migrate":
-		return app.Migrate(ctx, c.Migrate.config(), out)
+		return app.Migrate(ctx, c.Migrate.config(errs), c.Migrate.Roles, out)
+	case "grants":
+		return app.PrintGrants(c.Grants.config(), c.Grants.Roles, out)
 	case "aside":
 		return app.Aside(ctx, c.Aside.config(), c.Aside.Retry, c.Aside.Forget, out)
 	case "verify":
@@ -335,6 +359,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.CreateKeys(c.Keys.Create.config(), out)
 	case "keys export <dir>":
 		return app.ExportKeys(c.Keys.Export.config(), c.Keys.Export.Target, c.Keys.Export.Dir, c.Keys.Export.SealUnder, out)
+	case "certificates <dir>":
+		return app.MakeCertificates(c.Certificates.Dir, c.Certificates.Target, c.Certificates.Host, c.Certificates.Valid, out)
 	case "keys revoke <key>":
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
 	case "keys kek <file>":

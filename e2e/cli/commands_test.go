@@ -200,11 +200,11 @@ func splitConfigurations(t *testing.T) {
 	dir := t.TempDir()
 	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
 	good := []string{"--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink", "--public-url", "https://pay.example",
-		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service",
+		"--internal-listen", "127.0.0.1:7000", "--internal-keys", filepath.Join(dir, "s"), "--service",
 		"simulator=http://127.0.0.1:7001,http://simulator:7001", "--service", "fraud=http://fraud:7000"}
 	harness.Worked(t, "is valid", with(good...)...)
 	harness.Worked(t, "is valid", with(append(good, "--service", "users=http://users:7000")...)...)
-	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen",
+	for _, words := range []string{"--internal-keys or --internal-tls", "--internal-listen",
 		"--service simulator=URL: transactions needs it", "--public-url",
 		"--store: on SQLite every service that stores data must run in one process, and users does not run in this one"} {
 		harness.Refused(t, words, with("--target", "transactions")...)
@@ -212,8 +212,9 @@ func splitConfigurations(t *testing.T) {
 	for flag, words := range map[string]string{"--service=simulator=ftp://x": "want http://HOST:PORT",
 		"--service=nobody=http://x:1":     "unknown service",
 		"--service=simulator=https://x:1": "want http://HOST:PORT", "--demo": "--demo", "--target=transactions,links,links": "given twice",
-		"--target=all,links":        "want all alone",
-		"--internal-listen=nowhere": "--internal-listen"} {
+		"--target=all,links":                   "want all alone",
+		"--internal-listen=nowhere":            "--internal-listen",
+		"--internal-secret-file=" + dir + "/s": "paylink internal-keys"} {
 		harness.Refused(t, words, with(append(good, flag)...)...)
 	}
 	file := filepath.Join(dir, "split.json")
@@ -234,7 +235,7 @@ func splitConfigurations(t *testing.T) {
 		"postgres://paylink@127.0.0.1/paylink",
 		"--public-url",
 		"https://pay.example",
-		"--internal-secret-file",
+		"--internal-keys",
 		file,
 	)
 	// Everything that stores data in one process, beside a gateway: SQLite allows that.
@@ -245,7 +246,7 @@ func splitConfigurations(t *testing.T) {
 		"https://pay.example",
 		"--internal-listen",
 		"127.0.0.1:7000",
-		"--internal-secret-file",
+		"--internal-keys",
 		filepath.Join(dir, "s"),
 	}
 	harness.Worked(t, "is valid", with(keepers...)...)

@@ -45,8 +45,9 @@ type Config struct {
 	Store                string
 	PaymentsStore        string
 	InternalListen       string              // where a split process serves its services
-	InternalSecretFile   string              // between services
+	InternalKeys         string              // between services: file with the keys of this process's pairs
 	InternalTLS          string              // between services: certificate folder
+	InternalSecretFile   string              // between services, as in earlier versions: refused
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
@@ -111,8 +112,8 @@ func (c Config) Check() []string {
 func (c Config) checkTargets(say func(format string, args ...any)) {
 	if !c.split() {
 		for flag, given := range map[string]bool{"--internal-listen": c.InternalListen != "",
-			"--internal-secret-file": c.InternalSecretFile != "",
-			"--internal-tls":         c.InternalTLS != "", "--service": len(c.Services) > 0} {
+			"--internal-keys": c.InternalKeys != "", "--internal-secret-file": c.InternalSecretFile != "",
+			"--internal-tls": c.InternalTLS != "", "--service": len(c.Services) > 0} {
 			if given {
 				say("%s: the target all runs every service in one process and calls no other", flag)
 			}
@@ -133,8 +134,12 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	}
 
 	// What lies between services: credentials, a listener, and the addresses of the others.
-	if c.InternalSecretFile == "" && c.InternalTLS == "" {
-		say("--internal-secret-file or --internal-tls: services must authenticate to each other")
+	switch {
+	case c.InternalSecretFile != "":
+		say("--internal-secret-file: one secret for all services is not accepted anymore; " +
+			"create a key for each pair of services with paylink internal-keys, and use --internal-keys")
+	case c.InternalKeys == "" && c.InternalTLS == "":
+		say("--internal-keys or --internal-tls: services must authenticate to each other")
 	}
 	if c.InternalListen == "" && c.servesInternally() {
 		say("--internal-listen: required, the address on which this process serves its services")

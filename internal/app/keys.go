@@ -86,10 +86,8 @@ func completeKeys(folder keyring.Folder, out io.Writer) error {
 // key-encryption key that under names, if any, and prints what each share holds. A target without
 // keys is an error.
 func ExportKeys(cfg Config, targets []string, dir, under string, out io.Writer) error {
-	for _, t := range targets {
-		if _, ok := targetSpecs[t]; !ok {
-			return fmt.Errorf("--target %q: want some of %s", t, targetNames())
-		}
+	if err := knownTargets(targets); err != nil {
+		return err
 	}
 
 	share := shares(targets)

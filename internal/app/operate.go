@@ -21,9 +21,10 @@ import (
 )
 
 // Migrate brings the store to this binary's schema, the queue too if it is in the same database,
-// and the table of links and payments. It prints the versions. Then it replaces what an earlier
-// version kept of cards. Several processes may run it at once, and it may be repeated after a crash.
-func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
+// and the table of links and payments. It prints the versions. With roles, the role roles+SERVICE
+// of each service gets its rights on the tables. Then it replaces what an earlier version kept of
+// cards. Several processes may run it at once, and it may be repeated after a crash.
+func Migrate(ctx context.Context, cfg Config, roles string, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
 		return err
@@ -42,7 +43,11 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 	if _, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from); err != nil {
 		return err
 	}
-
+	if roles != "" {
+		if err := cfg.applyGrants(ctx, roles, out); err != nil {
+			return err
+		}
+	}
 	if cfg.PaymentsStore != "" {
 		if err := dynamo.Migrate(ctx, cfg.PaymentsStore); err != nil {
 			return fmt.Errorf("--payments-store: %w", err)

@@ -52,10 +52,17 @@ func (s *services) openInternal(context.Context) (err error) {
 		return nil
 	}
 
-	if s.credentials, err = rpc.NewCredentials(s.cfg.InternalSecretFile, s.cfg.InternalTLS, time.Now); err != nil {
+	if s.credentials, err = rpc.NewCredentials(s.cfg.Targets, s.cfg.InternalKeys, s.cfg.InternalTLS, time.Now); err != nil {
 		return fmt.Errorf("credentials between services: %w", err)
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
+
+	if _, ok := s.credentials.CertificateEnds(); ok {
+		s.metrics.Gauge("paylink_rpc_certificate_seconds", "Seconds until the certificate between services expires.", nil, func() float64 {
+			end, _ := s.credentials.CertificateEnds()
+			return time.Until(end).Seconds()
+		})
+	}
 
 	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.reads, Log: s.log, Observe: s.metrics.Call,
 		Refused: s.metrics.Refused, Tickets: rpc.Tickets{Render: s.faces().Render, Seal: s.seal}})
@@ -152,7 +159,7 @@ func (c Config) calls() []string {
 	}
 	var all []string
 	for _, t := range c.Targets {
-		for _, name := range targetSpecs[t].calls {
+		for _, name := range rpc.Calls(t) {
 			if !c.runs(name) && !slices.Contains(all, name) {
 				all = append(all, name)
 			}

@@ -29,11 +29,10 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// targetSpec describes what a target needs: the services that it calls, its share of the keys, the store
-// of users and the feed, the store of links and payments (which may be the same), and the public
-// URL.
+// targetSpec describes what a target needs: its share of the keys, the store of users and the feed,
+// the store of links and payments (which may be the same), and the public URL. rpc.Calls lists the
+// services that it calls.
 type targetSpec struct {
-	calls    []string
 	keys     []keyring.Share
 	sql      bool
 	payments bool
@@ -47,10 +46,10 @@ func use(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p} }
 // verify is the share of a purpose whose public keys are enough.
 func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, VerifyOnly: true} }
 
-// boxes lists the targets of a split deployment. `all` runs every one of them in one process, with
+// targetSpecs lists the targets of a split deployment. `all` runs every one of them in one process, with
 // direct calls. docs/operate/keys.md repeats the shares of the keys.
 var targetSpecs = map[string]targetSpec{
-	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
+	"gateway": {public: true,
 		keys: []keyring.Share{
 			verify(keyring.LinkSign),
 			verify(keyring.SessionSign),
@@ -77,7 +76,6 @@ var targetSpecs = map[string]targetSpec{
 		payments: true,
 		writes:   true,
 		public:   true,
-		calls:    []string{"fraud", "simulator"},
 		keys: []keyring.Share{
 			use(keyring.StoreSeal),
 			use(keyring.AnswerSeal),
@@ -96,8 +94,8 @@ var targetSpecs = map[string]targetSpec{
 			use(keyring.ReceiptSign),
 		},
 	},
-	"fraud":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
-	"simulator": {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
+	"fraud":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.AnswerSeal), use(keyring.PuzzleMAC)}},
+	"simulator": {keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
 // services is one process: the services that it runs, and clients of the others. A field is nil if

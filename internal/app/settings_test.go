@@ -55,6 +55,7 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		{`--admin-listen "127.0.0.1:8080": --listen already has this address`, func(c *Config) { c.AdminListen = "127.0.0.1:8080" }},
 		{`--admin-listen ":8080": --listen already has this address`, func(c *Config) { c.AdminListen = ":8080" }},
 		{"--internal-listen: the target all", func(c *Config) { c.InternalListen = "127.0.0.1:8081" }},
+		{"--internal-keys: the target all", func(c *Config) { c.InternalKeys = "s" }},
 		{"--internal-secret-file: the target all", func(c *Config) { c.InternalSecretFile = "s" }},
 		{"--internal-tls: the target all", func(c *Config) { c.InternalTLS = "s" }},
 		{"--service: the target all", func(c *Config) { c.Services = map[string][]string{"users": {"http://a:1"}} }},

@@ -38,7 +38,7 @@ var allowed = map[string]map[keyring.Purpose]string{
 		keyring.MailSeal:    "use",
 		keyring.ReceiptSign: "use",
 	},
-	"fraud":     {keyring.PuzzleMAC: "use"},
+	"fraud":     {keyring.AnswerSeal: "use", keyring.PuzzleMAC: "use"},
 	"simulator": {keyring.CardSeal: "use"},
 }
 

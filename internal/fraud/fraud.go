@@ -80,5 +80,5 @@ type Services struct {
 	Analyst    history.Analyst
 	Rulebook   rulebook.Service
 	Backtester learning.Backtester
-	Models     learning.Models
+	Models     learning.Catalog
 }
