@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -127,6 +128,9 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // name to lead readers to a site.
 func plain(s string, domain func(string) bool) string {
 	s = oneLine(s)
+	if issuer.HasNumber(s) { // stored by a version that did not refuse it
+		return "…"
+	}
 	if r := []rune(s); len(r) > maxTypedChars {
 		s = string(r[:maxTypedChars]) + "…"
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -94,6 +95,12 @@ func checkEntry(e *Entry, now time.Time) error {
 			"invalid_characters",
 			"note must not contain control characters or characters that change the reading direction.",
 		)
+	}
+	if err := issuer.NoNumber("note", e.Note); err != nil {
+		return err
+	}
+	if err := issuer.NoNumber("value", e.Value); err != nil {
+		return err
 	}
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
 		return fault.Invalid("expiresAt", "expiry_invalid", "expiresAt must be in the future.")

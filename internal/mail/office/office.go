@@ -19,6 +19,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/mail"
@@ -97,6 +98,9 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 		return mail.Unavailable()
 	}
 
+	if err := issuer.NoNumber("to", to); err != nil {
+		return err
+	}
 	to, err := spelling.Email(to)
 	if err != nil {
 		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.",

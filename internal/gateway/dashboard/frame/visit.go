@@ -19,6 +19,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
@@ -44,6 +45,7 @@ type Visit struct {
 	entry  string          // the key of the menu's entry that is marked
 	open   bool            // the route needs no session
 	taken  map[string]bool // query parameters that the page knows
+	hidden []string        // query parameters that were left out because they contain a card number
 }
 
 // Names of cookies. If the public URL is https, the session cookie begins with __Host-,
@@ -97,6 +99,7 @@ func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 func (d *Frame) serve(rt Route, mode string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != "", open: rt.Open, taken: map[string]bool{"lang": true}}
+		r, v.hidden = answer.WithoutNumbers(r)
 		v.Print = d.language(w, r)
 		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
 		v.headers()
