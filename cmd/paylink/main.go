@@ -45,6 +45,7 @@ type serving struct {
 	SignUp               string            `help:"Who may sign up: open (anyone), invitation (invited people) or closed (no one)." default:"open"`
 	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a local relay; without it no email is sent." name:"mail-url"`
 	MailFrom             string            `help:"Sender of emails, such as 'Payments <pay@shop.example>'."`
+	MailLimit            []string          `help:"Limits on emails to payers in live mode within 24 hours: NAME=COUNT; repeatable. Names: account, recipient, network." sep:"none"`
 	Limit                []string          `help:"Rate limits: NAME=COUNT/s, /m, /h or /d, optionally with ,BURST, or NAME=off; repeatable. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
 	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways share their rate limits; each has its own by default."`
 	TrustedProxies       []string          `help:"Networks of the proxies in front, whose X-Forwarded-For is trusted, such as 10.0.0.0/8."`
@@ -77,6 +78,7 @@ func (s serving) config() app.Config {
 		LogLevel:             s.LogLevel,
 		MailURL:              s.MailURL,
 		MailFrom:             s.MailFrom,
+		MailLimits:           s.MailLimit,
 		Limits:               s.Limit,
 		LimitStore:           s.LimitStore,
 		TrustedProxies:       s.TrustedProxies,

@@ -40,7 +40,8 @@ func NumberFault(param string) *fault.Error {
 	if HasNumber(param) { // a name that the caller made up
 		param = ""
 	}
-	return fault.Invalid(param, NumberInText, "A card number is not allowed here, only in the field of the card. Remove it and try again.")
+	return fault.Invalid(param, "card_number_in_text",
+		"A card number is not allowed here, only in the field of the card. Remove it and try again.")
 }
 
 // HasNumber reports whether a text contains a card number: digits of any script that pass the

@@ -11,7 +11,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
-	"github.com/paylink/paylink/internal/gateway/answer"
+	answers "github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
@@ -31,7 +31,7 @@ const (
 // handler does not see parameters of the query that contain a card number.
 func (p *Pages) spoken(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r, _ = answer.WithoutNumbers(r)
+		r, _ = answers.WithoutNumbers(r)
 		override := ""
 		if picked := pickedLanguage(r); picked != "" {
 			override = picked
