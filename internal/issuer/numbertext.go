@@ -59,11 +59,21 @@ func HasNumber(s string) bool {
 		return false
 	}
 	s = norm.NFKC.String(s) // circled, raised and full-width digits
-	if hasNumber(s) {
-		return true
+	for _, s := range []string{s, norm.NFKC.String(unescaped(s))} {
+		// An invisible character stands inside a group, or in place of a separator.
+		if hasNumber(s) || strings.ContainsFunc(s, spelling.Unseen) && hasNumber(strings.Map(spaced, s)) {
+			return true
+		}
 	}
-	plain := unescaped(s)
-	return plain != s && hasNumber(norm.NFKC.String(plain))
+	return false
+}
+
+// spaced returns a space for an invisible character.
+func spaced(c rune) rune {
+	if spelling.Unseen(c) {
+		return ' '
+	}
+	return c
 }
 
 // mayHaveNumber excludes quickly the many texts that have too few digits.
@@ -121,7 +131,8 @@ func hasNumber(s string) bool {
 			}
 			digits += g.digits
 			sizes = append(sizes, len(g.digits))
-			if asOnCards(sizes, len(digits)) && issued(digits) && luhn(digits) && !otherwise(groups, first, digits, len(sizes)) {
+			if asOnCards(sizes, len(digits)) && issued(digits) && luhn(digits) && !otherwise(groups, first, digits, len(sizes)) &&
+				!inList(groups, first, first+i) {
 				return true
 			}
 		}
@@ -158,6 +169,15 @@ func groupsOf(s string) []group {
 		before = c
 	}
 	return all
+}
+
+// inList reports whether groups of single digits are a part of a longer series of such.
+func inList(groups []group, first, last int) bool {
+	if len(groups[first].digits) > 1 || len(groups[last].digits) > 1 {
+		return false
+	}
+	return first > 0 && groups[first].joined && len(groups[first-1].digits) == 1 ||
+		last+1 < len(groups) && groups[last+1].joined && len(groups[last+1].digits) == 1
 }
 
 // digitOf returns the ASCII form of a decimal digit of any script.

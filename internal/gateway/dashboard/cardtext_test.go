@@ -3,15 +3,21 @@ package dashboard_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/paylink/paylink/internal/gateway/dashboard/desktest"
-	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 )
 
 const typedNumber = "ref 4111 1111 1111 1111"
+
+// repeats reports whether a text has the number of these tests in it. A page has other digits: those
+// of ids, and of pictures.
+func repeats(s string) bool { return oneNumber.MatchString(s) }
+
+var oneNumber = regexp.MustCompile(`1111[^0-9]{0,3}1111|١١١١`)
 
 // TestI15NoCardInAnAddress: whatever page gets a card number in its query, it does not repeat the
 // number: not in a field, a link, or the address that it leads to.
@@ -24,7 +30,7 @@ func TestI15NoCardInAnAddress(t *testing.T) {
 		}
 		for _, query := range []string{"q=" + url.QueryEscape(typedNumber), "reference=٤١١١-١١١١-١١١١-١١١١", "4111111111111111=1"} {
 			p := w.Do(w.Client, http.MethodGet, address+more+query, nil)
-			if p.Status != http.StatusBadRequest || issuer.HasNumber(p.Body) {
+			if p.Status != http.StatusBadRequest || repeats(p.Body) {
 				t.Errorf("%s with %s answers %d: %s", path, query, p.Status, p.Body)
 			}
 			p.Has(t, "This contains a card number.")
@@ -34,7 +40,7 @@ func TestI15NoCardInAnAddress(t *testing.T) {
 		"/dashboard/sign-in?next=" + url.QueryEscape("/dashboard/test/payments?q=4111111111111111"), "/dashboard/forgotten?x=4111111111111111"} {
 		p := w.Do(w.Stranger(), http.MethodGet, to, nil)
 		at, _, _ := strings.Cut(p.Path, "x=") // what the test itself asked for
-		if issuer.HasNumber(at) && strings.HasPrefix(to, "/dashboard/test") || issuer.HasNumber(p.Body) {
+		if repeats(at) && strings.HasPrefix(to, "/dashboard/test") || repeats(p.Body) {
 			t.Errorf("%s leads to %s: %s", to, p.Path, p.Body)
 		}
 	}
@@ -85,7 +91,7 @@ func TestI15NoCardInAForm(t *testing.T) {
 		form.Set(c.field, c.typed)
 		form.Set("attempt", w.Attempt(w.Get(c.page)))
 		p := w.Post(c.post, form)
-		if p.Status < 400 || issuer.HasNumber(p.Body) || issuer.HasNumber(p.Path) {
+		if p.Status < 400 || repeats(p.Body) || repeats(p.Path) {
 			t.Errorf("%s, %s: answered %d at %s: %s", c.post, c.field, p.Status, p.Path, p.Body)
 			continue
 		}
@@ -104,12 +110,12 @@ func TestI15NoCardInAForm(t *testing.T) {
 		"/dashboard/sign-up":   {"username": {"4111111111111111"}, "email": {"ada@b.example"}, "password": {"correct horse battery"}},
 		"/dashboard/forgotten": {"email": {"4111111111111111@b.example"}},
 	} {
-		if p := w.Do(w.Stranger(), http.MethodPost, path, form); p.Status < 400 || issuer.HasNumber(p.Body) {
+		if p := w.Do(w.Stranger(), http.MethodPost, path, form); p.Status < 400 || repeats(p.Body) {
 			t.Errorf("%s answered %d: %s", path, p.Status, p.Body)
 		}
 	}
 	form := url.Values{"name": {"k"}, "scopes": {"links:read"}, "expires": {"30"}, "attempt": {"4111-1111-1111-1111"}}
-	if p := w.Post(test+"/keys", form); p.Status != http.StatusBadRequest || issuer.HasNumber(p.Body) {
+	if p := w.Post(test+"/keys", form); p.Status != http.StatusBadRequest || repeats(p.Body) {
 		t.Errorf("an attempt answered %d: %s", p.Status, p.Body)
 	}
 }
