@@ -114,6 +114,14 @@ func TestI15NoCardInAForm(t *testing.T) {
 			t.Errorf("%s answered %d: %s", path, p.Status, p.Body)
 		}
 	}
+	for path, form := range map[string]url.Values{ // pages that a script asks for while somebody types
+		test + "/links/preview":     {"kind": {"fixed"}, "amount": {"49"}, "currency": {"EUR"}, "description": {typedNumber}},
+		test + "/fraud/rules/check": {"when": {`payer.email == "4111111111111111@a.example" &&`}},
+	} {
+		if p := w.Post(path, form, "HX-Request", "true"); repeats(p.Body) {
+			t.Errorf("%s answered %d: %s", path, p.Status, p.Body)
+		}
+	}
 	form := url.Values{"name": {"k"}, "scopes": {"links:read"}, "expires": {"30"}, "attempt": {"4111-1111-1111-1111"}}
 	if p := w.Post(test+"/keys", form); p.Status != http.StatusBadRequest || repeats(p.Body) {
 		t.Errorf("an attempt answered %d: %s", p.Status, p.Body)

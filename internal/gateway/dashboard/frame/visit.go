@@ -23,6 +23,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -429,11 +430,11 @@ func inert(cell string) string {
 	return cell
 }
 
-// Own reports whether an address is one of the dashboard's own pages. It is used before
-// a reader is redirected back to where they came from.
+// Own reports whether an address is one of the dashboard's own pages, without a card number in it.
+// It is used before a reader is redirected back to where they came from.
 func (d *Frame) Own(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
+	return err == nil && !issuer.HasNumber(address) && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
 		(strings.HasPrefix(u.Path, d.Base+"/dashboard/") || u.Path == d.Base+"/dashboard") && !strings.Contains(u.Path, "//") &&
 		!strings.Contains(u.Path, "..")
 }
