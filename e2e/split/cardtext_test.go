@@ -46,8 +46,8 @@ func TestI15NoCardInText(t *testing.T) {
 		if method == "POST" && resp.StatusCode < 400 {
 			t.Errorf("POST %s with %v is answered %d", path, values, resp.StatusCode)
 		}
-		said := strings.ReplaceAll(string(body), "4242 4242 4242 4242", "") // which pages in test mode suggest
-		harness.KeptNowhere(t, method+" "+path, []byte(said+resp.Header.Get("Location")))
+		said := strings.ReplaceAll(string(body), "4242 4242 4242 4242", "") + resp.Header.Get("Location") // pages in test mode suggest that one
+		repeats(t, method+" "+path, said)
 	}
 
 	for i, number := range harness.CardsUsed {
@@ -64,7 +64,7 @@ func TestI15NoCardInText(t *testing.T) {
 			if a.JSON["code"] != "card_number_in_text" {
 				t.Errorf("%s is answered %d %s", body, a.Status, a.Body)
 			}
-			harness.KeptNowhere(t, body[:20], a.Body)
+			repeats(t, body, string(a.Body))
 		}
 		key.Do("POST", "/api/payment", `{"amount":"1.00","currency":"EUR"}`, "Idempotency-Key", typed)
 		key.Do("GET", "/api/payments?reference="+url.QueryEscape(typed), "")
@@ -92,4 +92,15 @@ func TestI15NoCardInText(t *testing.T) {
 	}
 	shop.Heard("payment.succeeded")
 	harness.NoCardAnywhere(t, p, key, shop)
+}
+
+// repeats fails the test if an answer has one of the cards in it, as it is or as it was typed.
+func repeats(t *testing.T, where, said string) {
+	t.Helper()
+	digits := strings.NewReplacer(" ", "", "-", "", "+", "").Replace(said)
+	for _, number := range harness.CardsUsed {
+		if strings.Contains(digits, number) {
+			t.Errorf("I15: the answer to %s repeats %s: %s", where, number, said)
+		}
+	}
 }
