@@ -113,7 +113,7 @@ func TestOtherNumbersPass(t *testing.T) {
 }
 
 // TestHonestReferencesPass: of ten thousand references as shops, carriers, banks and programs
-// write them, none is refused. The seed is fixed. The generators leave out what cannot be told
+// write them, none is refused. The seed is fixed. The generators leave out what nobody can distinguish
 // from a card number, such as 16 random digits.
 func TestHonestReferencesPass(t *testing.T) {
 	const references = 10_000
