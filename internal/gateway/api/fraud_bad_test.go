@@ -56,7 +56,7 @@ func TestBadFraudValues(t *testing.T) {
 		{"POST /api/fraud/lists", list("card", "4242424242424242"), "card_number_in_text", "value"},
 		{"POST /api/fraud/lists", list("card", "4242424242424241"), "list_value_invalid", "value"},
 		{"POST /api/fraud/lists", list("email", "4242424242424242@mail.example"), "card_number_in_text", "value"},
-		{"POST /api/fraud/lists", `{"kind":"bin","value":"400001","action":"block","note":"was 4242 4242 4242 4242"}`, "card_number_in_text", "note"},
+		{"POST /api/fraud/lists", `{"kind":"bin","value":"400001","action":"block","note":"4242 4242 4242 4242"}`, "card_number_in_text", "note"},
 		{"PUT " + entry, `{"action":"block","note":"was 4242 4242 4242 4242"}`, "card_number_in_text", "note"},
 		{"PUT " + rule, `{"name":"stop 4242 4242 4242 4242"}`, "card_number_in_text", "name"},
 		{"PUT " + rule, `{"when":"payer.email == \"4242424242424242@a.example\""}`, "card_number_in_text", "when"},

@@ -52,7 +52,8 @@ func TestI15NoCardInAForm(t *testing.T) {
 	w := desktest.New(t)
 	const test = "/dashboard/test"
 	paid := w.Paid()
-	aLink := url.Values{"kind": {"fixed"}, "amount": {"49"}, "currency": {"EUR"}, "description": {"A chair"}, "uses": {"once"}, "life": {"86400"},
+	aLink := url.Values{"kind": {"fixed"}, "amount": {"49"}, "currency": {"EUR"}, "description": {"A chair"},
+		"uses": {"once"}, "life": {"86400"},
 		"capture": {"automatic"}, "latePolicy": {"accept"}}
 	list := url.Values{"kind": {"bin"}, "value": {"424242"}, "action": {"allow"}, "life": {""}}
 	rule := url.Values{"name": {"A chair"}, "action": {"review"}, "when": {"amount > 100"}, "state": {"off"}, "do": {"save"}}
