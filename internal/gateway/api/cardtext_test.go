@@ -53,7 +53,7 @@ func TestI15NoCardWhereTextBelongs(t *testing.T) {
 	}
 
 	for path, param := range map[string]string{"/api/payments?reference=": "reference", "/api/payments?q=": "q",
-		"/api/links?reference=": "reference",
+		"/api/links?reference=":        "reference",
 		"/api/payments.csv?reference=": "reference", "/api/payments?cursor=": "cursor", "/api/events?type=": "type"} {
 		a := w.do("GET", path+url.QueryEscape("4111-1111-1111-1111"), w.key, "")
 		if w.refused(a, 400, issuer.NumberInText, param); issuer.HasNumber(string(a.body)) {
