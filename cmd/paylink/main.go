@@ -49,6 +49,7 @@ type serving struct {
 	SignUp               string            `help:"Who may sign up: open (anyone), invitation (invited people) or closed (no one)." default:"open"`
 	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a local relay; without it no email is sent." name:"mail-url"`
 	MailFrom             string            `help:"Sender of emails, such as 'Payments <pay@shop.example>'."`
+	MailLimit            []string          `help:"Limits on emails to payers in live mode within 24 hours: NAME=COUNT; repeatable. Names: account, recipient, network." sep:"none"`
 	Limit                []string          `help:"Rate limits: NAME=COUNT/s, /m, /h or /d, optionally with ,BURST, or NAME=off; repeatable. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
 	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways share their rate limits; each has its own by default."`
 	TrustedProxies       []string          `help:"Networks of the proxies in front, whose X-Forwarded-For is trusted, such as 10.0.0.0/8."`
@@ -85,6 +86,7 @@ func (s serving) config() app.Config {
 		LogLevel:             s.LogLevel,
 		MailURL:              s.MailURL,
 		MailFrom:             s.MailFrom,
+		MailLimits:           s.MailLimit,
 		Limits:               s.Limit,
 		LimitStore:           s.LimitStore,
 		TrustedProxies:       s.TrustedProxies,
@@ -134,16 +136,16 @@ type commands struct {
 	InternalKeys internalKeys `cmd:"" help:"Manage the keys between the services of a split deployment."`
 	Certificates certificates `cmd:"" help:"Create or renew the certificates between the services of a split deployment."`
 
-	Link    links    `cmd:"" help:"Verify payment links offline."`
-	Receipt receipts `cmd:"" help:"Verify receipts offline."`
-	Reports reports  `cmd:"" help:"Manage the reports: figures and searches of the dashboard."`
-	Lake    lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
-	Fraud   frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
-	Invite  invite   `cmd:"" help:"Invite a person to sign up with a new account."`
-	Probe   probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
+	Link     links    `cmd:"" help:"Verify payment links offline."`
+	Receipt  receipts `cmd:"" help:"Verify receipts offline."`
+	Reports  reports  `cmd:"" help:"Manage the reports: figures and searches of the dashboard."`
+	Lake     lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
+	Fraud    frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
+	Invite   invite   `cmd:"" help:"Invite a person to sign up with a new account."`
+	Probe    probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
 	Licenses struct{} `cmd:"" help:"Print the licenses of all software in this binary."`
 	Assets   struct{} `cmd:"" help:"List the scripts and style sheets of the pages with their hashes."`
-	Version struct{} `cmd:"" help:"Print the version."`
+	Version  struct{} `cmd:"" help:"Print the version."`
 
 	remoteCommands
 }

@@ -63,6 +63,7 @@ type Config struct {
 	LogLevel             string
 	MailURL              string      // the mail server; empty: no email is sent
 	MailFrom             string      // the sender
+	MailLimits           []string    // of mails to payers, NAME=COUNT
 	MailTLS              *tls.Config // nil: the system's authorities; set by tests
 	Lake                 string      // folder or s3://BUCKET/PREFIX for files that other engines read; empty: none
 	LakeAge              time.Duration

@@ -16,8 +16,8 @@ import (
 // Rights on a table, in the notation of the table below.
 var rights = map[rune]string{'r': "SELECT", 'a': "INSERT", 'w': "UPDATE", 'd': "DELETE"}
 
-// grantsToAll are what every service with a store needs: the schema's version, the base of the
-// feed's positions with the last position, and the test clocks.
+// grantsToAll are what every service with a store needs: the schema's version, the keys that
+// its data needs, the base of the feed's positions with the last position, and the test clocks.
 const grantsToAll = "goose_db_version:r feed:rw events(position):r test_clocks:r"
 
 // grants is the table of what the database role of each service may do with which tables: r
@@ -25,21 +25,21 @@ const grantsToAll = "goose_db_version:r feed:rw events(position):r test_clocks:r
 // docs/operate/postgresql.md explains how an operator applies it.
 var grants = map[string]string{
 	"users": `accounts:raw users:raw logins:ra api_keys:raw sessions:rawd guards:raw guesses:rawd tokens:rawd test_clocks:raw
-		mails:raw idempotency:ra checkpoints:raw`,
-	"links":    `links:raw forms:raw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
+		mails:raw idempotency:ra needed_keys:a checkpoints:raw`,
+	"links":    `needed_keys:a links:raw forms:raw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
 	"verifier": `links:r forms:r`,
 	"payments": `payments:r events:r balances:raw checkpoints:raw set_aside:rawd
 		report_anchor:rawd report_declines:rawd report_links:rawd report_owners:rawd report_payments:rawd report_sums:rawd
 		report_terms:rawd`,
-	"transactions": `payments:raw links:rw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
+	"transactions": `needed_keys:a payments:raw links:rw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
 	"notifier": `webhook_endpoints:rawd webhook_deliveries:rawd webhook_redeliveries:rawd mails:rawd mail_preferences:rawd
 		mail_refusals:rawd users(id,account,email,confirmed_at):r accounts:r payments:r links:r events:ra event_seqs:raw
 		checkpoints:raw set_aside:rawd
-		relayed:raw relay_checkpoints:rawd test_clocks:rw idempotency:ra
+		relayed:raw relay_checkpoints:rawd test_clocks:rw idempotency:ra needed_keys:a
 		river_job:rawd river_leader:rawd river_queue:rawd river_notification:rawd
 		river_migration:r`,
 	"fraud": `fraud_books:raw fraud_list_entries:rawd fraud_policies:raw fraud_revision:rw fraud_rule_versions:ra fraud_rules:rawd
-		fraud_models:r events:r checkpoints:raw set_aside:rawd payments:r links:r idempotency:ra
+		fraud_models:r events:r checkpoints:raw set_aside:rawd payments:r links:r idempotency:ra needed_keys:a
 		analytics_days:rawd analytics_disputes:rawd analytics_links:rawd analytics_owners:rawd analytics_payments:rawd
 		analytics_refunds:rawd analytics_rules:rawd analytics_scores:rawd analytics_shield:rawd analytics_state:rawd`,
 }

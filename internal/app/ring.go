@@ -24,11 +24,16 @@ func (s *services) openKeys(ctx context.Context) error {
 	}
 	var needed []keyring.Name
 	if s.stores.sql != nil {
-		var used bool
-		if needed, used, err = s.stores.sql.NeededKeys(ctx); err != nil {
+		if needed, err = s.stores.sql.NeededKeys(ctx); err != nil {
 			return err
 		}
-		if (used || len(needed) > 0) && !s.cfg.split() && !folder.Exists() {
+	}
+	if s.stores.sql != nil && !s.cfg.split() && !folder.Exists() {
+		used, err := s.stores.sql.InUse(ctx)
+		if err != nil {
+			return err
+		}
+		if used || len(needed) > 0 {
 			return fmt.Errorf("%s is in use, but %s has no keys, and new ones could not open what is in it: restore the keys, or name their folder with --keys",
 				s.cfg.storeName(), folder.Path)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/spelling"
 )
 
@@ -87,6 +88,13 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 		return k, fault.Invalid("mode", "live_mode_unavailable", "Live mode requires an issuer other than the simulator, and none is configured.")
 	case len(r.Scopes) == 0:
 		return k, fault.Invalid("scopes", "scopes_missing", "scopes must contain at least one of: %s.", strings.Join(Scopes, ", "))
+	}
+
+	if err := issuer.NoNumber("name", r.Name); err != nil {
+		return k, err
+	}
+	if err := issuer.NoNumber("scopes", r.Scopes...); err != nil {
+		return k, err
 	}
 
 	for _, s := range r.Scopes {

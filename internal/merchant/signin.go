@@ -14,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 )
 
 // Faults of signing in that callers may compare with.
@@ -71,6 +72,9 @@ func (l *Local) claimed(ctx context.Context, r SignInRequest) (claim, error) {
 		return l.identified(claim{user: u, known: true, proof: proof}, r.Client), nil
 	}
 
+	if err := issuer.NoNumber("login", r.Login); err != nil {
+		return claim{}, err // no user has such a login
+	}
 	login := ""
 	var u User
 	err := error(fault.NotFound("user"))
@@ -263,7 +267,7 @@ func (l *Local) openSession(ctx context.Context, u User, client Client, c Change
 		life = BrowserLife
 	}
 	s := Session{ID: id.New(id.Session), User: u.ID, Account: u.Account, CreatedAt: now, ExpiresAt: now.Truncate(time.Second).Add(life),
-		Browser: client.Browser, Agent: printable(client.Agent, maxAgentBytes), Network: network(client.Address), LastSeenAt: now}
+		Browser: client.Browser, Agent: agentOf(client), Network: network(client.Address), LastSeenAt: now}
 	token, err := l.token(s, now)
 	if err != nil {
 		return SignedIn{}, err
@@ -312,6 +316,14 @@ func (l *Local) amend(ctx context.Context, user string, change func(*Guard) (Cha
 	}
 
 	return err
+}
+
+// agentOf returns how the client calls itself, for the list of sessions.
+func agentOf(c Client) string {
+	if issuer.HasNumber(c.Agent) {
+		return ""
+	}
+	return printable(c.Agent, maxAgentBytes)
 }
 
 // printable returns at most n bytes of text that can be shown in one line. It drops control

@@ -65,6 +65,8 @@ func TestSignUpRules(t *testing.T) {
 		{"ada", "a@b.example, c@d.example", "", password, "email", "email_invalid"},
 		{"ada", "a@b.example\r\nBcc: c@d.example", "", password, "email", "email_invalid"},
 		{"ada", long(250) + "@b.example", "", password, "email", "email_invalid"},
+		{"4111111111111111", "a@b.example", "", password, "username", "card_number_in_text"},
+		{"ada", "4111111111111111@b.example", "", password, "email", "card_number_in_text"},
 		{"ada", "a@b.example", "yesterday", password, "date", "date_invalid"},
 		{"ada", "a@b.example", "1970-02-28", password, "", ""},
 		{"ada", "a@b.example", "", long(11), "password", "password_too_short"},

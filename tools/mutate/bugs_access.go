@@ -266,4 +266,69 @@ var attempts = []mutation{
 		`return err != nil || !a.IsLoopback()`,
 		`return err != nil || a.IsValid()`,
 		[]string{"./internal/fraud/shield"}},
+	{"X01", "a card number may stand in a text", "internal/issuer/numbertext.go",
+		`	if !slices.ContainsFunc(texts, HasNumber) {`,
+		`	if true {`,
+		[]string{"./internal/issuer"}},
+	{"X02", "any digits with a check digit are a card number", "internal/issuer/numbertext.go",
+		`asOnCards(sizes, len(digits)) && issued(digits) && luhn(digits)`,
+		`asOnCards(sizes, len(digits)) && luhn(digits)`,
+		[]string{"./internal/issuer"}},
+	{"X03", "invisible characters hide a card number", "internal/issuer/numbertext.go",
+		`		case spelling.Unseen(c) || unicode.Is(unicode.M, c):
+			continue // as if it were not there
+`,
+		``,
+		[]string{"./internal/issuer"}},
+	{"X04", "a card number passes in a description", "internal/link/request.go",
+		`	return issuer.NoNumber(param, s)`,
+		`	return nil`,
+		[]string{"./internal/link"}},
+	{"X05", "a payer's name takes a card number", "internal/gateway/pages/input.go",
+		`	return noNumber(param, s)`,
+		`	return nil`,
+		[]string{"./internal/gateway/pages -run I15"}},
+	{"X06", "the form shows a card number again", "internal/gateway/pages/submit.go",
+		`len(s) <= maxTypedBytes && !issuer.HasNumber(s) {`,
+		`len(s) <= maxTypedBytes {`,
+		[]string{"./internal/gateway/pages -run I15"}},
+	{"X07", "the API looks into no body for card numbers", "internal/gateway/api/api.go",
+		`	if err := noNumbers(q.body); err != nil {
+		return err
+	}
+`,
+		``,
+		[]string{"./internal/gateway/api -run I15"}},
+	{"X08", "a page of the dashboard repeats a card number of its query", "internal/gateway/dashboard/frame/visit.go",
+		`		r, v.hidden = answer.WithoutNumbers(r)
+`,
+		`		_, v.hidden = answer.WithoutNumbers(r)
+`,
+		[]string{"./internal/gateway/dashboard -run I15"}},
+	{"X09", "a form of the dashboard shows a card number again", "internal/gateway/dashboard/parts/parts.go",
+		`	if issuer.HasNumber(f.Value) {`,
+		`	if false {`,
+		[]string{"./internal/gateway/dashboard -run I15"}},
+	{"X10", "an email of a payer counts for no network", "internal/mail/office/strangers.go",
+		`	d.m.Network = d.network
+`,
+		``,
+		[]string{"./internal/mail/office"}},
+	{"X11", "many accounts together exceed a recipient's limit", "internal/store/sqlstore/mails.go",
+		`		if l.Reader != "" {
+			locks = append(locks, "mails to "+l.Reader)
+		}
+`,
+		``,
+		[]string{"./internal/store/sqlstore -run TestMails"}},
+	{"X12", "a receipt is sent to a payer who unsubscribed", "internal/mail/office/worker.go",
+		`	if refused {
+		return unwanted(`,
+		`	if false {
+		return unwanted(`,
+		[]string{"./internal/mail/office"}},
+	{"X13", "our own mail server's failures rest a domain", "internal/mail/office/worker.go",
+		`(err); !ours {`,
+		`(err); !ours || ours {`,
+		[]string{"./internal/mail/office"}},
 }

@@ -96,6 +96,12 @@ func checkEntry(e *Entry, now time.Time) error {
 			"note must not contain control characters or characters that change the reading direction.",
 		)
 	}
+	if err := issuer.NoNumber("note", e.Note); err != nil {
+		return err
+	}
+	if err := issuer.NoNumber("value", e.Value); err != nil {
+		return err
+	}
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
 		return fault.Invalid("expiresAt", "expiry_invalid", "expiresAt must be in the future.")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
 )
 
@@ -118,7 +119,7 @@ func (g *Guard) Serve(c Call) {
 }
 
 // headerKey returns the key in the header, or "" if there is no header. An empty, repeated
-// or invalid one is idempotency_key_invalid.
+// or invalid one is idempotency_key_invalid, one with a card number card_number_in_text.
 func headerKey(h http.Header) (string, error) {
 	values := h.Values(keyHeader)
 	if len(values) == 0 {
@@ -137,7 +138,7 @@ func headerKey(h http.Header) (string, error) {
 		}
 	}
 
-	return values[0], nil
+	return values[0], issuer.NoNumber(keyHeader, values[0])
 }
 
 // meanings returns what the fingerprint of a record of the same request may cover, the one
@@ -242,7 +243,7 @@ func (f *flight) finish(body []byte, failed error) {
 	}
 	if err != nil {
 		f.Log.ErrorContext(f.R.Context(), "a response was not recorded under its idempotency key",
-			"requestId", problem.RequestID(f.R.Context()), "path", f.R.URL.Path, "error", err.Error())
+			"requestId", problem.RequestID(f.R.Context()), "route", f.R.Pattern, "error", err.Error())
 	}
 	f.Face.Write(f.W, f.R, f.record.Status, body)
 }

@@ -267,6 +267,9 @@ func (a *API) admit(rt Route, q *request) error {
 	if q.body, err = readBody(q.w, q.Request); err != nil {
 		return err
 	}
+	if err := noNumbers(q.body); err != nil {
+		return err
+	}
 
 	switch {
 	case rt.body == bodyNone && len(q.body) > 0:
@@ -323,7 +326,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem.From(err, problem.RequestID(r.Context()))
 	if p.Status >= http.StatusInternalServerError && !errors.Is(err, merchant.ErrBusy) { // which its service counts and logs
 		a.Log.ErrorContext(r.Context(), "request failed",
-			"requestId", p.RequestID, "method", r.Method, "path", r.URL.Path, "code", p.Code, "error", err.Error())
+			"requestId", p.RequestID, "method", r.Method, "route", r.Pattern, "code", p.Code, "error", err.Error())
 	}
 	problem.Write(w, r, err, "")
 }

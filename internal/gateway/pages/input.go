@@ -34,7 +34,7 @@ func checkAttempt(s string) *fault.Error {
 		c := s[i]
 		ok = isLetter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_'
 	}
-	if !ok {
+	if !ok || issuer.HasNumber(s) {
 		return fault.Invalid(
 			"attempt",
 			"attempt_invalid",
@@ -245,8 +245,8 @@ func parseExpiry(s string) (month, year int, ok bool) {
 	return month, year, errMonth == nil && errYear == nil && month >= 1 && month <= 12
 }
 
-// checkName checks the name of a payer as spelling.Name returns it. The fault is too_long
-// or text_invalid.
+// checkName checks the name of a payer as spelling.Name returns it. The fault is too_long,
+// text_invalid or card_number_in_text.
 func checkName(param, s string) *fault.Error {
 	if utf8.RuneCountInString(s) > issuer.MaxNameChars {
 		return fault.Invalid(param, "too_long", "%s must be at most %d characters.", param, issuer.MaxNameChars)
@@ -259,12 +259,23 @@ func checkName(param, s string) *fault.Error {
 			param,
 		)
 	}
+	return noNumber(param, s)
+}
+
+// noNumber is issuer.NoNumber as a fault.
+func noNumber(param, s string) *fault.Error {
+	if err := issuer.NoNumber(param, s); err != nil {
+		return fault.From(err)
+	}
 	return nil
 }
 
 // readEmail returns the address in the form in which email is sent to it, or "" for an
-// empty one. The fault is too_long or email_invalid.
+// empty one. The fault is too_long, email_invalid or card_number_in_text.
 func readEmail(param, s string) (string, *fault.Error) {
+	if err := noNumber(param, s); err != nil {
+		return "", err
+	}
 	switch n := len(spelling.Pasted(s)); {
 	case n == 0:
 		return "", nil

@@ -12,6 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/connection"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/spelling"
@@ -203,7 +204,7 @@ func (p *Pages) readForm(form url.Values, f cardFields, l link.Link) (payment.Su
 }
 
 // refuseForm shows the form again with what was typed, except the card's number and
-// code, and with what to fix. If the attempt is already a payment (the browser went back
+// code, and fields with a card number, and with what to fix. If the attempt is already a payment (the browser went back
 // and sent an empty form), the response is that payment.
 func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, form url.Values, errs []*fault.Error) {
 	attempt := form.Get("attempt")
@@ -223,7 +224,7 @@ func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, 
 	say := printer(r)
 	v.Title = say.T("pay.title.error", "Title", v.Title)
 	for _, name := range []string{"amount", "exp", "name", "email"} {
-		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxTypedBytes {
+		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxTypedBytes && !issuer.HasNumber(s) {
 			v.Values[name] = s
 		}
 	}

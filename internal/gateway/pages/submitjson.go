@@ -273,6 +273,9 @@ func jsonFault(err error) *fault.Error {
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
 		param := paramOf(semantic.JSONPointer)
+		if issuer.HasNumber(param) {
+			return issuer.NumberFault("")
+		}
 		if errors.Is(semantic.Err, json.ErrUnknownName) {
 			return fault.Invalid(param, "parameter_unknown", "This call does not accept this parameter.")
 		}
@@ -281,7 +284,11 @@ func jsonFault(err error) *fault.Error {
 
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) && errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-		return fault.Invalid(paramOf(syntactic.JSONPointer), "parameter_duplicate", "Duplicate parameter: send it once.")
+		param := paramOf(syntactic.JSONPointer)
+		if issuer.HasNumber(param) {
+			return issuer.NumberFault("")
+		}
+		return fault.Invalid(param, "parameter_duplicate", "Duplicate parameter: send it once.")
 	}
 
 	return fault.New(fault.KindInvalid, "json_invalid", "The body must be a single JSON object in UTF-8.")

@@ -66,6 +66,7 @@ var codes = []Code{
 	{"card_expired", []int{400}, "The card's expiry date is in the past.", "Ask the payer to check the date, or to use another card."},
 	{"card_expiry_invalid", []int{400}, "The card's expiry date is not a valid month and year.", "Send expMonth as 1 to 12 and expYear with four digits."},
 	{"card_expiry_missing", []int{400}, "The card's expiry date is missing.", "Ask the payer to enter it."},
+	{"card_number_in_text", []int{400}, "A text, such as a description, a reference, metadata, a name or a search, contains a card number. Card numbers are accepted only in the field of the card, and nothing was stored.", "Remove the number and send the request again. If your own identifiers look like card numbers (one in ten digit strings in the ranges of the card networks does), put letters before or after the digits."},
 	{"card_number_invalid", []int{400}, "The card number has the wrong length, or its check digit does not match.", "Ask the payer to enter it again."},
 	{"changed_meanwhile", []int{409}, "Another request changed the object at the same time.", "Read it again, and repeat your change if it still makes sense."},
 	{"clock_backward", []int{400}, "The time is before the account's test clock, which only moves forward.", "Read GET /api/test-clock, and move forward from there."},

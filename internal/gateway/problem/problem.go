@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/site"
 )
 
@@ -98,6 +99,13 @@ func From(err error, requestID string) Problem {
 	// The text of an internal error is for our log only.
 	if s.code == http.StatusInternalServerError {
 		f = fault.From(nil)
+	}
+
+	// Every text was refused before that contains a card number, so this hides a mistake of ours.
+	if issuer.HasNumber(f.Param) || issuer.HasNumber(f.Detail) {
+		hidden := *f
+		hidden.Param, hidden.Detail = "", "The request contains a card number where none is allowed."
+		f = &hidden
 	}
 
 	p := Problem{

@@ -8,26 +8,28 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
-// NeededKeys returns the keys under which data in this store may be sealed, and whether the store
-// is in use at all. A store from before they were recorded is in use and names none.
-func (s *Store) NeededKeys(ctx context.Context) (keys []keyring.Name, used bool, err error) {
+// NeededKeys returns the keys under which data in this store may be sealed. A store from before they
+// were recorded names none.
+func (s *Store) NeededKeys(ctx context.Context) (keys []keyring.Name, err error) {
 	rows, err := s.db.Query(ctx, "SELECT id, purpose FROM needed_keys ORDER BY since, id")
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var k keyring.Name
 		if err := rows.Scan(&k.ID, &k.Purpose); err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		keys = append(keys, k)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, false, err
-	}
+	return keys, rows.Err()
+}
+
+// InUse reports whether the store has an account.
+func (s *Store) InUse(ctx context.Context) (used bool, err error) {
 	err = s.db.Lookup(ctx, "SELECT EXISTS (SELECT 1 FROM accounts)").Scan(&used)
-	return keys, used, err
+	return used, err
 }
 
 // NeedKeys records keys that will seal data in this store. One that is recorded already stays.

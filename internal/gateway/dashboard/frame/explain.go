@@ -3,6 +3,7 @@ package frame
 import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/issuer"
 )
 
 // explained maps the codes of faults that a merchant sees here to catalog keys. The
@@ -21,6 +22,7 @@ var explained = map[string]string{
 	"form_resent":                "common.fault.resent",
 	"too_long":                   "common.fault.long",
 	"invalid_characters":         "common.fault.characters",
+	issuer.NumberInText:          "common.fault.card",
 	"changed_meanwhile":          "common.fault.changed",
 	"too_many_mails":             "common.fault.manyMails",
 	"mail_refused":               "common.fault.mailRefused",
@@ -100,6 +102,9 @@ var explained = map[string]string{
 func (v *Visit) Explain(code, detail string) string {
 	if key, ok := explained[code]; ok {
 		return v.Print.T(key)
+	}
+	if issuer.HasNumber(detail) { // of a choice that was altered: the page does not repeat it
+		return v.Print.T("common.fault.card")
 	}
 	return detail
 }

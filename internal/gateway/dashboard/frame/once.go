@@ -8,6 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 )
 
 // Limits of an attempt id, as of a payer's.
@@ -84,7 +85,7 @@ func AttemptOK(s string) bool {
 			return false
 		}
 	}
-	return true
+	return !issuer.HasNumber(s)
 }
 
 // RecordedID returns the id of the object in a recorded response, which is JSON in the

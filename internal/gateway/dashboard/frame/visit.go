@@ -19,9 +19,11 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -44,6 +46,7 @@ type Visit struct {
 	entry  string          // the key of the menu's entry that is marked
 	open   bool            // the route needs no session
 	taken  map[string]bool // query parameters that the page knows
+	hidden []string        // query parameters that were left out because they contain a card number
 }
 
 // Names of cookies. If the public URL is https, those of the session and the known device begin
@@ -104,6 +107,7 @@ func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 func (d *Frame) serve(rt Route, mode string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != "", open: rt.Open, taken: map[string]bool{"lang": true}}
+		r, v.hidden = answer.WithoutNumbers(r)
 		v.Print = d.language(w, r)
 		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
 		v.headers()
@@ -438,11 +442,11 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	return nil
 }
 
-// Own reports whether an address is one of the dashboard's own pages. It is used before
-// a reader is redirected back to where they came from.
+// Own reports whether an address is one of the dashboard's own pages, without a card number in it.
+// It is used before a reader is redirected back to where they came from.
 func (d *Frame) Own(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
+	return err == nil && !issuer.HasNumber(address) && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
 		(strings.HasPrefix(u.Path, d.Base+"/dashboard/") || u.Path == d.Base+"/dashboard") && !strings.Contains(u.Path, "//") &&
 		!strings.Contains(u.Path, "..")
 }
