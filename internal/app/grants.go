@@ -18,7 +18,7 @@ var rights = map[rune]string{'r': "SELECT", 'a': "INSERT", 'w': "UPDATE", 'd': "
 
 // grantsToAll are what every service with a store needs: the schema's version, the keys that
 // its data needs, the base of the feed's positions with the last position, and the test clocks.
-const grantsToAll = "goose_db_version:r feed:rw events(position):r test_clocks:r"
+const grantsToAll = "goose_db_version:r needed_keys:r feed:rw events(position):r test_clocks:r"
 
 // grants is the table of what the database role of each service may do with which tables: r
 // selects, a inserts, w updates, d deletes. A service can do nothing with any other table.

@@ -235,7 +235,7 @@ func allDigits(s []byte) bool {
 }
 
 // luhn reports whether the last digit fits the others.
-func luhn(n []byte) bool {
+func luhn[T string | []byte](n T) bool {
 	sum := 0
 	for i := range len(n) {
 		d := int(n[len(n)-1-i] - '0')

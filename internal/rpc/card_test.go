@@ -60,7 +60,7 @@ func TestI15_CardIsClearedAtTheFarSide(t *testing.T) {
 	good(t, w.store.CreateLink(t.Context(), l, nil, nil))
 	for name, call := range map[string]func(k *cardKeeper, c issuer.Card) error{
 		"connector": func(k *cardKeeper, c issuer.Card) error {
-			at := credentials(t, secretFile(t), "")
+			at := credentials(t, keysFile(t), "")
 			s := rpc.NewServer(rpc.ServerConfig{Credentials: at, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 			rpc.ServeConnector(s, rpc.SimulatorService, keepingConnector{w.sim, k}, w.cards())
 			address, _ := listen(t, s, nil)
@@ -70,7 +70,7 @@ func TestI15_CardIsClearedAtTheFarSide(t *testing.T) {
 			return nil
 		},
 		"transactions": func(k *cardKeeper, c issuer.Card) error {
-			at := credentials(t, secretFile(t), "")
+			at := credentials(t, keysFile(t), "")
 			s := rpc.NewServer(rpc.ServerConfig{Credentials: at, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 			rpc.ServeTransactions(s, keepingService{w.local.transactions, k}, w.store, w.cards(), w.store)
 			address, _ := listen(t, s, nil)

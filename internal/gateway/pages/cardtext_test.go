@@ -15,7 +15,7 @@ func TestI15NoCardWhereTextBelongs(t *testing.T) {
 	const typed = "4111 1111 1111 1111"
 	w := newWorld(t)
 	w.link("open", func(l *link.Link) { l.MaxUses = 0 })
-	check := func(where string, a answer) {
+	check := func(where string, a response) {
 		t.Helper()
 		a.body = strings.ReplaceAll(a.body, goodCard, "") // which the page in test mode suggests
 		if issuer.HasNumber(a.body) || issuer.HasNumber(a.header.Get("Location")) || issuer.HasNumber(w.logged.String()) {

@@ -9,7 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// before26 are an email and a refusal as versions before migration 29 wrote them.
+// before26 are an email and a refusal as versions before migration 26 wrote them.
 const before26 = `
 INSERT INTO mail_refusals (account, address, created_at) VALUES ('acc_1', 'grace@mail.example', 3);
 INSERT INTO mails (id, account, mode, recipient, kind, lang, data, due_at, status, created_at, reader) VALUES
