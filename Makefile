@@ -58,8 +58,9 @@ chart: build ## the Helm chart and the compose file, against Kubernetes' own che
 lake: build ## the lake that paylink writes, read back by DuckDB
 	@scripts/lake.sh
 
-generate: ## the templates' Go code
+generate: ## the templates' Go code, and the licenses of what is linked
 	@for pages in internal/gateway/pages internal/gateway/dashboard internal/gateway/apidocs; do $(GO) tool -modfile=tools/templ/go.mod templ generate -path $$pages; done
+	@$(GO) run ./tools/licenses
 
 fuzz: ## a minute for each fuzzer, beyond the committed seeds that test runs
 	@scripts/fuzz.sh

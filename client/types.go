@@ -147,13 +147,13 @@ type Decline struct {
 	Message string `json:"message"`
 }
 
-// Card is what is known of a card. Fingerprint is the same for the same card, within one account
-// and mode.
+// Card is what is known of a card. Fingerprint is the same for the same card, and about 12,500
+// numbers share it. BIN has six digits, or fewer of a number with less than 15.
 type Card struct {
 	Brand       string `json:"brand"`
 	Last4       string `json:"last4"`
 	BIN         string `json:"bin,omitempty"`
-	Fingerprint string `json:"fingerprint,omitempty"` // only within this account and mode
+	Fingerprint string `json:"fingerprint,omitempty"` // such as card_424242_4242_3
 }
 
 // Payer is who paid, by their own statement.

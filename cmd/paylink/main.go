@@ -27,6 +27,7 @@ type stores struct {
 	Store         string `help:"Store: sqlite:PATH, by default in the data folder, or postgres://…."`
 	PaymentsStore string `help:"Separate store of links and payments: dynamodb://TABLE."`
 	KeysDir       string `help:"Folder of the keys; by default keys in the data folder." name:"keys" type:"path"`
+	KEK           string `help:"What the keys are sealed under: file:PATH, credential:NAME (systemd), exec:PATH or awskms:KEY; nothing by default." name:"key-encryption-key" placeholder:"KIND:NAME"`
 }
 
 type serving struct {
@@ -36,15 +37,19 @@ type serving struct {
 	AdminListen          string            `help:"Address of the health and metrics listener; port 0 picks a free port and logs it." default:"127.0.0.1:0"`
 	PublicURL            string            `help:"Public URL that payers use; the listener's address by default." name:"public-url"`
 	HSTS                 time.Duration     `help:"How long browsers must use https after a visit (Strict-Transport-Security), if the public URL is https: up to 17520h, or 0 to send no header." name:"hsts" default:"8760h"`
+	AllowedHosts         []string          `help:"Other hosts that requests may name besides that of the public URL, or *: any."`
 	InternalListen       string            `help:"Split: address on which this process serves its services to the other processes."`
-	InternalSecretFile   string            `help:"Split: file with the secrets between services, one per line; the first is sent, all are accepted." type:"path"`
+	InternalKeys         string            `help:"Split: file with the keys between this process's services and others, as internal-keys export writes it." type:"path"`
+	InternalSecretFile   string            `help:"Removed; use --internal-keys." hidden:"" type:"path"`
 	InternalTLS          string            `help:"Split: folder with tls.crt, tls.key and ca.crt for mutual TLS between services." name:"internal-tls" type:"path"`
 	Service              map[string]string `help:"Split: URLs of another service, NAME=URL[,URL…]; repeatable." mapsep:";" placeholder:"NAME=URL"`
 	Demo                 bool              `help:"Create a demo account, an API key and a link, and print them."`
 	AllowPrivateWebhooks bool              `help:"Development: allow webhooks to private addresses and over plain http."`
+	AllowDumps           bool              `help:"Development: allow core dumps and debuggers; both show card numbers."`
 	SignUp               string            `help:"Who may sign up: open (anyone), invitation (invited people) or closed (no one)." default:"open"`
 	MailURL              string            `help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS), smtps://…, or smtp://HOST:25?tls=off for a local relay; without it no email is sent." name:"mail-url"`
 	MailFrom             string            `help:"Sender of emails, such as 'Payments <pay@shop.example>'."`
+	MailLimit            []string          `help:"Limits on emails to payers in live mode within 24 hours: NAME=COUNT; repeatable. Names: account, recipient, network." sep:"none"`
 	Limit                []string          `help:"Rate limits: NAME=COUNT/s, /m, /h or /d, optionally with ,BURST, or NAME=off; repeatable. Names: address, sign-in, sign-up, pay, link, key, account." sep:"none"`
 	LimitStore           string            `help:"redis://HOST:PORT/DATABASE, where several gateways share their rate limits; each has its own by default."`
 	TrustedProxies       []string          `help:"Networks of the proxies in front, whose X-Forwarded-For is trusted, such as 10.0.0.0/8."`
@@ -62,21 +67,26 @@ func (s serving) config() app.Config {
 		Targets:              s.Target,
 		DataDir:              s.Data,
 		KeysDir:              s.KeysDir,
+		KEK:                  s.KEK,
 		Listen:               s.Listen,
 		AdminListen:          s.AdminListen,
 		PublicURL:            s.PublicURL,
 		HSTS:                 s.HSTS,
+		AllowedHosts:         s.AllowedHosts,
 		Store:                s.Store,
 		PaymentsStore:        s.PaymentsStore,
 		InternalListen:       s.InternalListen,
+		InternalKeys:         s.InternalKeys,
 		InternalSecretFile:   s.InternalSecretFile,
 		InternalTLS:          s.InternalTLS,
 		Demo:                 s.Demo,
 		AllowPrivateWebhooks: s.AllowPrivateWebhooks,
+		AllowDumps:           s.AllowDumps,
 		SignUp:               s.SignUp,
 		LogLevel:             s.LogLevel,
 		MailURL:              s.MailURL,
 		MailFrom:             s.MailFrom,
+		MailLimits:           s.MailLimit,
 		Limits:               s.Limit,
 		LimitStore:           s.LimitStore,
 		TrustedProxies:       s.TrustedProxies,
@@ -101,6 +111,7 @@ func (s stores) config() app.Config {
 		Targets:       []string{"all"},
 		DataDir:       s.Data,
 		KeysDir:       s.KeysDir,
+		KEK:           s.KEK,
 		Listen:        "127.0.0.1:0",
 		AdminListen:   "127.0.0.1:0",
 		Store:         s.Store,
@@ -111,23 +122,30 @@ func (s stores) config() app.Config {
 type commands struct {
 	Config configFile `help:"JSON file whose members are flag names, with hyphens as underscores." type:"path"`
 
-	Serve       serving  `cmd:"" help:"Run the server."`
-	CheckConfig serving  `cmd:"" help:"Check the configuration."`
-	Migrate     stores   `cmd:"" help:"Migrate the store to this version's schema."`
-	Aside       aside    `cmd:"" help:"List what failed repeatedly and was set aside; works while the server runs."`
-	Verify      long     `cmd:"" help:"Check every invariant on the data; works while the server runs."`
-	Backup      backup   `cmd:"" help:"Copy the data into a new folder; works while the server runs."`
-	Export      export   `cmd:"" help:"Export the whole store into a new file, to import it into another store."`
-	Import      imports  `cmd:"" help:"Import an exported file into an empty store."`
-	Keys        keys     `cmd:"" help:"Manage the key ring."`
-	Link        links    `cmd:"" help:"Verify payment links offline."`
-	Receipt     receipts `cmd:"" help:"Verify receipts offline."`
-	Reports     reports  `cmd:"" help:"Manage the reports: figures and searches of the dashboard."`
-	Lake        lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
-	Fraud       frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
-	Invite      invite   `cmd:"" help:"Invite a person to sign up with a new account."`
-	Probe       probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
-	Version     struct{} `cmd:"" help:"Print the version."`
+	Serve       serving `cmd:"" help:"Run the server."`
+	CheckConfig serving `cmd:"" help:"Check the configuration."`
+	Migrate     migrate `cmd:"" help:"Migrate the store to this version's schema."`
+	Grants      grants  `cmd:"" help:"Print the SQL that gives each service's PostgreSQL role its rights."`
+	Aside       aside   `cmd:"" help:"List what failed repeatedly and was set aside; works while the server runs."`
+	Verify      long    `cmd:"" help:"Check every invariant on the data; works while the server runs."`
+	Backup      backup  `cmd:"" help:"Copy the data into a new folder; works while the server runs."`
+	Export      export  `cmd:"" help:"Export the whole store into a new file, to import it into another store."`
+	Import      imports `cmd:"" help:"Import an exported file into an empty store."`
+	Keys        keys    `cmd:"" help:"Manage the key ring."`
+
+	InternalKeys internalKeys `cmd:"" help:"Manage the keys between the services of a split deployment."`
+	Certificates certificates `cmd:"" help:"Create or renew the certificates between the services of a split deployment."`
+
+	Link     links    `cmd:"" help:"Verify payment links offline."`
+	Receipt  receipts `cmd:"" help:"Verify receipts offline."`
+	Reports  reports  `cmd:"" help:"Manage the reports: figures and searches of the dashboard."`
+	Lake     lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
+	Fraud    frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
+	Invite   invite   `cmd:"" help:"Invite a person to sign up with a new account."`
+	Probe    probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
+	Licenses struct{} `cmd:"" help:"Print the licenses of all software in this binary."`
+	Assets   struct{} `cmd:"" help:"List the scripts and style sheets of the pages with their hashes."`
+	Version  struct{} `cmd:"" help:"Print the version."`
 
 	remoteCommands
 }
@@ -142,6 +160,18 @@ type remoteCommands struct {
 	Trigger  trigger         `cmd:"" help:"Cause an event in test mode."`
 	Clock    clockCommands   `cmd:"" help:"Show or advance the test clock."`
 	Webhooks webhookCommands `cmd:"" help:"Redeliver webhooks over the API."`
+}
+
+// migrate holds the flags of the command that migrates the store.
+type migrate struct {
+	long
+	Roles string `help:"PostgreSQL: then give the role PREFIX+SERVICE of each service its rights, such as paylink_users for the prefix paylink_." placeholder:"PREFIX"`
+}
+
+// grants holds the flags of the command that prints the services' rights.
+type grants struct {
+	stores
+	Roles string `help:"What the roles' names begin with, before the service's name." default:"paylink_"`
 }
 
 // aside holds the flags of the command that handles what was set aside.
@@ -165,7 +195,8 @@ func (l long) config(errs io.Writer) app.Config {
 
 type backup struct {
 	long
-	Dir string `arg:"" help:"Folder to create." type:"path"`
+	KeysFor []string `help:"Also copy the keys, encrypted to this age recipient (age1…); repeatable." placeholder:"RECIPIENT"`
+	Dir     string   `arg:"" help:"Folder to create." type:"path"`
 }
 
 type export struct {
@@ -188,18 +219,34 @@ type keys struct {
 	} `cmd:"" help:"Create the keys of a split deployment; export gives each service its share."`
 	Export struct {
 		stores
-		Target []string `required:"" help:"Services whose share of the keys to export."`
-		Dir    string   `arg:"" help:"Folder to write into." type:"path"`
+		Target    []string `required:"" help:"Services whose share of the keys to export."`
+		SealUnder string   `help:"Seal the export under a key-encryption key of its own." placeholder:"KIND:NAME"`
+		Dir       string   `arg:"" help:"Folder to write into." type:"path"`
 	} `cmd:"" help:"Write a service's share of the keys into a separate folder; repeat after each key change."`
 	Rotate struct {
 		stores
 		Rest    time.Duration `help:"Delay before the new keys are used; make it longer if they must be exported first." default:"1m"`
-		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal or receipt-sign; all of them by default."`
+		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal, receipt-sign, mac or puzzle-mac; all of them by default."`
 	} `cmd:"" help:"Create new keys; the old ones stay valid for what they signed."`
 	Revoke struct {
 		stores
 		Key string `arg:"" help:"Key id, 8 hexadecimal digits."`
 	} `cmd:"" help:"Revoke a key now, and with it everything that it signed."`
+	KEK struct {
+		File string `arg:"" help:"File to create, on other media than the keys." type:"path"`
+	} `cmd:"" name:"kek" help:"Create a key-encryption key in a file."`
+	Seal struct {
+		stores
+		From string `help:"What the keys are sealed under now; nothing by default." placeholder:"KIND:NAME"`
+	} `cmd:"" help:"Seal the keys under --key-encryption-key."`
+	Unseal struct {
+		stores
+	} `cmd:"" help:"Write the keys as a plain file again, as versions before sealing read it."`
+	Restore struct {
+		stores
+		Identity string `required:"" help:"File with the age identity (AGE-SECRET-KEY-1…) of a recipient." type:"path"`
+		File     string `arg:"" help:"keys.age of a backup." type:"path"`
+	} `cmd:"" help:"Restore the keys of a backup into an empty folder."`
 }
 
 type receipts struct {
@@ -270,6 +317,9 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	if command == "fraud rebuild" {
 		return app.RebuildAnalytics(ctx, c.Fraud.Rebuild.config(errs), out)
 	}
+	if strings.HasPrefix(command, "internal-keys ") {
+		return c.InternalKeys.dispatch(command, out)
+	}
 	if strings.HasPrefix(command, "fraud ") {
 		return c.Fraud.dispatch(ctx, command, out, errs)
 	}
@@ -280,6 +330,9 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		if wrong := c.CheckConfig.config().Check(); len(wrong) > 0 {
 			return errors.New(strings.Join(wrong, "\n"))
 		}
+		for _, warning := range c.CheckConfig.config().Warnings() {
+			_, _ = fmt.Fprintln(errs, "paylink: warning:", warning)
+		}
 		_, err := fmt.Fprintln(out, "the configuration is valid")
 		return err
 	case "reports rebuild":
@@ -287,13 +340,15 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	case "lake rebuild":
 		return app.RebuildLake(ctx, c.Lake.Rebuild.config(), out)
 	case "migrate":
-		return app.Migrate(ctx, c.Migrate.config(), out)
+		return app.Migrate(ctx, c.Migrate.config(errs), c.Migrate.Roles, out)
+	case "grants":
+		return app.PrintGrants(c.Grants.config(), c.Grants.Roles, out)
 	case "aside":
 		return app.Aside(ctx, c.Aside.config(), c.Aside.Retry, c.Aside.Forget, out)
 	case "verify":
 		return app.Verify(ctx, c.Verify.config(errs), out)
 	case "backup <dir>":
-		return app.Backup(ctx, c.Backup.config(errs), c.Backup.Dir, out)
+		return app.Backup(ctx, c.Backup.config(errs), c.Backup.Dir, c.Backup.KeysFor, out)
 	case "export <file>":
 		return app.Export(ctx, c.Export.config(errs), c.Export.File, out)
 	case "import <file>":
@@ -305,9 +360,19 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 	case "keys create":
 		return app.CreateKeys(c.Keys.Create.config(), out)
 	case "keys export <dir>":
-		return app.ExportKeys(c.Keys.Export.config(), c.Keys.Export.Target, c.Keys.Export.Dir, out)
+		return app.ExportKeys(c.Keys.Export.config(), c.Keys.Export.Target, c.Keys.Export.Dir, c.Keys.Export.SealUnder, out)
+	case "certificates <dir>":
+		return app.MakeCertificates(c.Certificates.Dir, c.Certificates.Target, c.Certificates.Host, c.Certificates.Valid, out)
 	case "keys revoke <key>":
 		return app.RevokeKey(c.Keys.Revoke.config(), c.Keys.Revoke.Key, out)
+	case "keys kek <file>":
+		return app.CreateKEK(c.Keys.KEK.File, out)
+	case "keys seal":
+		return app.SealKeys(c.Keys.Seal.config(), c.Keys.Seal.From, out)
+	case "keys unseal":
+		return app.UnsealKeys(c.Keys.Unseal.config(), out)
+	case "keys restore <file>":
+		return app.RestoreKeys(c.Keys.Restore.config(), c.Keys.Restore.File, c.Keys.Restore.Identity, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
 	case "invite <email>":
@@ -316,6 +381,10 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.VerifyReceipt(c.Receipt.Verify.config(), c.Receipt.Verify.Receipt, c.Receipt.Verify.JWKS, out)
 	case "probe", "probe <url>":
 		return c.Probe.ask(ctx)
+	case "licenses":
+		return printLicenses(out)
+	case "assets":
+		return app.PrintAssets(out)
 	case "version":
 		_, err := fmt.Fprintln(out, "paylink", version)
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/rpc"
 )
 
 // impersonal lists the fields of a stored payment that contain nothing about the payer or the
@@ -27,8 +28,8 @@ var impersonal = []string{
 }
 
 // TestSecurityDocument compares SECURITY.md with the code: its table of stored data about the
-// payer and the card with the fields of a stored payment, and its paragraph about keys with the
-// purposes of the key ring.
+// payer and the card with the fields of a stored payment, its paragraph about keys with the
+// purposes of the key ring, and its table of callers with the one that the services enforce.
 func TestSecurityDocument(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("..", "..", "SECURITY.md"))
 	if err != nil {
@@ -53,6 +54,23 @@ func TestSecurityDocument(t *testing.T) {
 			if !slices.Contains(stored, field) {
 				t.Errorf("%s is no field of a stored payment", field)
 			}
+		}
+	})
+
+	t.Run("callers", func(t *testing.T) {
+		_, table, _ := strings.Cut(document, "| called service | caller | methods |\n|---|---|---|\n")
+		table, _, _ = strings.Cut(table, "\n\n")
+		var want []string
+		for _, caller := range []string{"gateway", "simulator", "transactions"} {
+			for _, service := range rpc.Calls(caller) {
+				want = append(want, "| `"+service+"` | `"+caller+"` | `"+strings.Join(rpc.Methods(caller, service), "` `")+"` |")
+			}
+		}
+		have := strings.Split(table, "\n")
+		slices.Sort(have)
+		slices.Sort(want)
+		if !slices.Equal(have, want) {
+			t.Errorf("SECURITY.md says\n%s\nthe services enforce\n%s", strings.Join(have, "\n"), strings.Join(want, "\n"))
 		}
 	})
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"filippo.io/age"
 
 	"github.com/paylink/paylink/e2e/harness"
 	"github.com/paylink/paylink/internal/await"
@@ -60,6 +63,7 @@ func TestCommands(t *testing.T) {
 		harness.Refused(t, "no keys", "keys", "rotate", "--data", dir)
 	})
 	t.Run("backup and restore", restores)
+	t.Run("sealed keys", seals)
 	t.Run("keys and links", rotates)
 	t.Run("second process", shares)
 	t.Run("drain", drains)
@@ -83,7 +87,7 @@ func configures(t *testing.T) {
 		`{"public-url":"https://pay.example.com"}`:        `unknown setting "public-url": did you mean "public_url"?`,
 		`{"publicUrl":"https://pay.example.com"}`:         `unknown setting "publicUrl": did you mean "public_url"?`,
 		`{"Listen":"127.0.0.1:0"}`:                        `unknown setting "Listen": did you mean "listen"?`,
-		`{"lissen":"127.0.0.1:0"}`:                        `unknown setting "lissen"; the settings are admin_listen, again, allow_private_webhooks, country_header, csv, data,`,
+		`{"lissen":"127.0.0.1:0"}`:                        `unknown setting "lissen"; the settings are admin_listen, again, allow_dumps, allow_private_webhooks, allowed_hosts, country_header, csv, data,`,
 		`{"serve":{"listen":"127.0.0.1:0"}}`:              `unknown setting "serve"; the settings are`,
 		`{"fraud_budget":"2s"}`:                           `--fraud-budget 2s: want 1ms to 1s`,
 		`{"fraud_budget":"0s"}`:                           `--fraud-budget 0s: want 1ms to 1s`,
@@ -196,11 +200,11 @@ func splitConfigurations(t *testing.T) {
 	dir := t.TempDir()
 	with := func(flags ...string) []string { return append([]string{"check-config", "--data", dir}, flags...) }
 	good := []string{"--target", "transactions", "--store", "postgres://paylink@127.0.0.1/paylink", "--public-url", "https://pay.example",
-		"--internal-listen", "127.0.0.1:7000", "--internal-secret-file", filepath.Join(dir, "s"), "--service",
+		"--internal-listen", "127.0.0.1:7000", "--internal-keys", filepath.Join(dir, "s"), "--service",
 		"simulator=http://127.0.0.1:7001,http://simulator:7001", "--service", "fraud=http://fraud:7000"}
 	harness.Worked(t, "is valid", with(good...)...)
 	harness.Worked(t, "is valid", with(append(good, "--service", "users=http://users:7000")...)...)
-	for _, words := range []string{"--internal-secret-file or --internal-tls", "--internal-listen",
+	for _, words := range []string{"--internal-keys or --internal-tls", "--internal-listen",
 		"--service simulator=URL: transactions needs it", "--public-url",
 		"--store: on SQLite every service that stores data must run in one process, and users does not run in this one"} {
 		harness.Refused(t, words, with("--target", "transactions")...)
@@ -208,8 +212,9 @@ func splitConfigurations(t *testing.T) {
 	for flag, words := range map[string]string{"--service=simulator=ftp://x": "want http://HOST:PORT",
 		"--service=nobody=http://x:1":     "unknown service",
 		"--service=simulator=https://x:1": "want http://HOST:PORT", "--demo": "--demo", "--target=transactions,links,links": "given twice",
-		"--target=all,links":        "want all alone",
-		"--internal-listen=nowhere": "--internal-listen"} {
+		"--target=all,links":                   "want all alone",
+		"--internal-listen=nowhere":            "--internal-listen",
+		"--internal-secret-file=" + dir + "/s": "paylink internal-keys"} {
 		harness.Refused(t, words, with(append(good, flag)...)...)
 	}
 	file := filepath.Join(dir, "split.json")
@@ -230,7 +235,7 @@ func splitConfigurations(t *testing.T) {
 		"postgres://paylink@127.0.0.1/paylink",
 		"--public-url",
 		"https://pay.example",
-		"--internal-secret-file",
+		"--internal-keys",
 		file,
 	)
 	// Everything that stores data in one process, beside a gateway: SQLite allows that.
@@ -241,7 +246,7 @@ func splitConfigurations(t *testing.T) {
 		"https://pay.example",
 		"--internal-listen",
 		"127.0.0.1:7000",
-		"--internal-secret-file",
+		"--internal-keys",
 		filepath.Join(dir, "s"),
 	}
 	harness.Worked(t, "is valid", with(keepers...)...)
@@ -281,12 +286,54 @@ func restores(t *testing.T) {
 	}
 	id := harness.OnePayment(key, l, "succeeded")
 	copied := filepath.Join(t.TempDir(), "backup")
-	harness.Worked(t, "it contains the keys", "backup", "--data", p.Data, copied)
+	reader, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity := filepath.Join(t.TempDir(), "identity")
+	if err := os.WriteFile(identity, []byte(reader.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	harness.Worked(t, "copied to", "backup", "--data", p.Data, "--keys-for", reader.Recipient().String(), copied)
 	harness.Refused(t, "must not exist yet", "backup", "--data", p.Data, copied)
+	harness.Refused(t, "want the public key", "backup", "--data", p.Data, "--keys-for", "nobody", filepath.Join(t.TempDir(), "other"))
 	// After the copy: the restored server must not know it.
 	key.Link(`"amount":"1"`)
 	p.Stop()
 	harness.Verified(t, copied)
+	harness.Worked(t, "NOT OPENED", "verify", "--data", copied)
+	foreign := filepath.Join(t.TempDir(), "keys")
+	harness.Worked(t, "created the keys", "keys", "create", "--keys", foreign)
+	if out, _, status := harness.Command(t, "verify", "--data", copied, "--keys", foreign); status == 0 || !strings.Contains(out, "BROKEN response under") {
+		t.Errorf("foreign keys: %d %s", status, out)
+	}
+	if out, errs, status := harness.Command(t, "serve", "--data", copied, "--keys", foreign, "--listen", "127.0.0.1:0"); status == 0 ||
+		!strings.Contains(out+errs, "was written with key") {
+		t.Errorf("started with foreign keys: %d %s%s", status, out, errs)
+	}
+
+	// A store that is in use does not start with new keys.
+	out, errs, status := harness.Command(t, "serve", "--data", copied, "--listen", "127.0.0.1:0")
+	if status == 0 || !strings.Contains(out+errs, "restore the keys") {
+		t.Errorf("started without its keys: %d %s%s", status, out, errs)
+	}
+	if _, err := os.Stat(filepath.Join(copied, "keys", "keys.json")); err == nil {
+		t.Error("new keys were made beside a store in use")
+	}
+	harness.Worked(t, "restored the keys", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
+	harness.Refused(t, "never overwritten", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
+	harness.Worked(t, "opened ", "verify", "--data", copied)
+	if err := os.Remove(filepath.Join(copied, "keys.age")); err != nil {
+		t.Fatal(err)
+	}
+	private(t, copied)
+	// A restore may leave everything but the keys open to others.
+	for _, path := range []string{copied, filepath.Join(copied, "paylink.db"), filepath.Join(copied, "webhooks.db"),
+		filepath.Join(copied, "simulator.book")} {
+		if err := os.Chmod(path, 0o755); err != nil { // that is the point
+			t.Fatal(err)
+		}
+	}
 
 	restored := harness.StartOn(t, copied, strings.TrimPrefix(p.URL, "http://"))
 	if got := harness.OnePayment(key, l, "succeeded"); got != id {
@@ -301,6 +348,69 @@ func restores(t *testing.T) {
 	if out := restored.Logs.String(); strings.Contains(out, `"ERROR"`) {
 		t.Errorf("%s", out)
 	}
+	private(t, copied)
+}
+
+// private checks that only the owner can read a data folder and every file in it.
+func private(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // removed meanwhile by the server
+		}
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("others can read %s: %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// seals seals the keys of a running installation under a key in a file, then under another one, and
+// writes them as a plain file again.
+func seals(t *testing.T) {
+	p := harness.Start(t)
+	_, key := p.Merchant(t, "ada")
+	l := key.Link(`"amount":"12.50"`)
+	url := strings.TrimPrefix(p.URL, "http://")
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	harness.Worked(t, "without it, the keys that it seals are lost", "keys", "kek", one)
+	harness.Worked(t, "other media", "keys", "kek", two)
+	harness.Refused(t, "exists", "keys", "kek", one)
+
+	harness.Refused(t, "say under which key", "keys", "seal", "--data", p.Data)
+	harness.Worked(t, "sealed the keys", "keys", "seal", "--data", p.Data, "--key-encryption-key", "file:"+one)
+	p.Stop()
+	file, err := os.ReadFile(filepath.Join(p.Data, "keys", "keys.json"))
+	if err != nil || strings.Contains(string(file), "link-sign") {
+		t.Errorf("%v %s", err, file)
+	}
+	harness.Refused(t, "the keys are sealed", "keys", "list", "--data", p.Data)
+	harness.Refused(t, "does not open", "keys", "list", "--data", p.Data, "--key-encryption-key", "file:"+two)
+	if out, errs, status := harness.Command(t, "serve", "--data", p.Data, "--listen", "127.0.0.1:0"); status == 0 || !strings.Contains(out+errs, "sealed") {
+		t.Errorf("started without the key-encryption key: %d %s%s", status, out, errs)
+	}
+
+	again := harness.StartOn(t, p.Data, url, "--key-encryption-key", "file:"+one)
+	if a := key.PayJSON(l, "attempt-0000000001", "4242424242424242"); a.Status != http.StatusOK {
+		t.Errorf("the old link cannot be paid: %d %s", a.Status, a.Body)
+	}
+	again.Stop()
+	harness.Worked(t, "sealed the keys", "keys", "seal", "--data", p.Data, "--from", "file:"+one, "--key-encryption-key", "file:"+two)
+	harness.Worked(t, "link-sign", "keys", "rotate", "--data", p.Data, "--key-encryption-key", "file:"+two, "link-sign")
+	share := filepath.Join(dir, "verifier")
+	harness.Worked(t, "link-seal", "keys", "export", "--data", p.Data, "--key-encryption-key", "file:"+two, "--target", "verifier",
+		"--seal-under", "file:"+one, share)
+	harness.Worked(t, "are plain now", "keys", "unseal", "--keys", share, "--key-encryption-key", "file:"+one)
+	harness.Worked(t, "are plain now", "keys", "unseal", "--data", p.Data, "--key-encryption-key", "file:"+two)
+	harness.Worked(t, "keys", "keys", "list", "--data", p.Data)
 }
 
 func rotates(t *testing.T) {

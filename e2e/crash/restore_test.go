@@ -54,6 +54,7 @@ func TestRestoreDynamoDB(t *testing.T) {
 	await.Until(t, "the balance of both payments", balance(`"20.00"`))
 	copied := filepath.Join(t.TempDir(), "backup")
 	harness.Worked(t, "NOT COPIED: the table", "backup", "--data", p.Data, copied)
+	harness.KeysTo(t, p, copied)
 	p.Stop()
 	old.Kill(t)
 	before := strings.Count(shop.Received(), harness.Str(t, second, "id"))
@@ -94,6 +95,7 @@ func TestRestorePostgres(t *testing.T) {
 	old.Copy(t, lost, restored)
 	copied := filepath.Join(t.TempDir(), "backup")
 	harness.Worked(t, "NOT COPIED: the database", "backup", "--data", p.Data, copied)
+	harness.KeysTo(t, p, copied)
 	after := key.Link(`"amount":"1.00"`) // not in the backup
 	p.Stop()
 	old.Kill(t)

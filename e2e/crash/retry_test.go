@@ -35,7 +35,7 @@ func TestF16RetriedCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := body("gave-up")
-	if _, err := fmt.Fprintf(conn, "POST /api/payment HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: gave-up\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	if _, err := fmt.Fprintf(conn, "POST /api/payment HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nIdempotency-Key: gave-up\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		key.Bearer, len(request), request); err != nil {
 		t.Fatal(err)
 	}

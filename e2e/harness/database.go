@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ import (
 func ExpiredLink(t testing.TB, p *Process, like map[string]any) (*Process, string) {
 	t.Helper()
 	p.Stop()
-	ring, err := keyring.Open(filepath.Join(p.Data, "keys"), time.Now())
+	ring, err := keyring.In(filepath.Join(p.Data, "keys")).Open(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,5 +134,19 @@ func Harm(t *testing.T, data, statement string, args ...any) {
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// KeysTo copies the keys of a process to another data folder: a backup has none unless it is asked
+// for them.
+func KeysTo(t testing.TB, p *Process, data string) {
+	t.Helper()
+	if err := os.CopyFS(filepath.Join(data, "keys"), os.DirFS(filepath.Join(p.Data, "keys"))); err != nil {
+		t.Fatal(err)
+	}
+	for path, mode := range map[string]os.FileMode{"keys": 0o700, "keys/keys.json": 0o600} {
+		if err := os.Chmod(filepath.Join(data, path), mode); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -1,24 +1,12 @@
 package harness
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"math/big"
-	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -91,7 +79,6 @@ type Fleet struct {
 	Dir       string // holds the whole ring and the simulator's book, for the tools
 	Database  string
 	Logs      *Buffer
-	proof     []string // flags with the services' credentials
 	scheme    string   // between services
 	public    []string // addresses of the gateways
 	Internal  map[string][]string
@@ -103,7 +90,7 @@ type Fleet struct {
 var fleetsAtOnce = make(chan struct{}, 1)
 
 // Deploy starts every process on a database, and waits until all are ready. The services
-// authenticate by a secret, or by certificates.
+// authenticate by keys, or by certificates.
 func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
 	t.Helper()
 	fleetsAtOnce <- struct{}{}
@@ -111,6 +98,7 @@ func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
 	f := &Fleet{t: t, Dir: filepath.Join(t.TempDir(), "data"), Database: database, Logs: &Buffer{},
 		Internal: map[string][]string{}, Instances: map[string][]*Process{}}
 	StoreOn(t, f.Database) // for the tools, too
+	f.roles()
 	Worked(t, "created the keys", "keys", "create", "--data", f.Dir)
 	f.credentials(mutualTLS)
 	for target, n := range fleetTargets {
@@ -140,63 +128,49 @@ func Deploy(t *testing.T, database string, mutualTLS bool) *Fleet {
 	return f
 }
 
-// credentials makes what services prove themselves by.
-func (f *Fleet) credentials(mutualTLS bool) {
+// roles migrates the store and gives each service a database role with the rights that it needs.
+// Roles belong to the whole server, which other tests share.
+func (f *Fleet) roles() {
 	f.t.Helper()
-	if mutualTLS {
-		f.scheme, f.proof = "https://", []string{"--internal-tls", f.certificates()}
-		return
+	for target := range fleetTargets {
+		pgtest.Exec(f.t, f.Database, "DO $$ BEGIN CREATE ROLE paylink_"+target+
+			" LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$")
 	}
-	var b [32]byte
-	_, _ = rand.Read(b[:])
-	file := filepath.Join(f.Dir, "internal.secret")
-	if err := os.WriteFile(file, []byte(hex.EncodeToString(b[:])+"\n"), 0o600); err != nil {
-		f.t.Fatal(err)
-	}
-	f.scheme, f.proof = "http://", []string{"--internal-secret-file", file}
+	Worked(f.t, "the roles paylink_SERVICE have the rights", "migrate", "--roles", "paylink_", "--data", f.Dir)
 }
 
-// certificates makes an authority, and one certificate of it for all services,
-// which all are on loopback.
-func (f *Fleet) certificates() string {
-	f.t.Helper()
-	dir := filepath.Join(f.Dir, "internal-tls")
-	write := func(name, kind string, der []byte, err error) {
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
-		}
-		if err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	ca, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err := errors.Join(err, os.Mkdir(dir, 0o700)); err != nil {
-		f.t.Fatal(err)
-	}
-	authority := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "authority"},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		KeyUsage:              x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, authority, authority, ca.Public(), ca)
-	write("ca.crt", "CERTIFICATE", der, err)
-	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	service := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "service"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	der, err = x509.CreateCertificate(rand.Reader, service, authority, own.Public(), ca)
-	write("tls.crt", "CERTIFICATE", der, err)
-	der, err = x509.MarshalPKCS8PrivateKey(own)
-	write("tls.key", "PRIVATE KEY", der, err)
-	return dir
+// RoleURL is the store's address for a service, as its own role.
+func (f *Fleet) RoleURL(target string) string {
+	return strings.Replace(f.Database, "postgres@", "paylink_"+target+"@", 1)
 }
+
+// credentials makes what services prove themselves by, and keeps what only the operator holds.
+func (f *Fleet) credentials(mutualTLS bool) {
+	f.t.Helper()
+	if f.scheme = "http://"; mutualTLS {
+		f.scheme = "https://"
+		Worked(f.t, "certificates for", "certificates", "--host", "127.0.0.1", f.file("certificates"))
+		return
+	}
+	Worked(f.t, "created", "internal-keys", "create", f.file("internal-root.json"))
+	for target := range fleetTargets {
+		Worked(f.t, target+": keys", "internal-keys", "export", "--root", f.file("internal-root.json"), "--target", target, f.internalKeys(target))
+	}
+}
+
+// proof returns the flags with a target's credentials.
+func (f *Fleet) proof(target string) []string {
+	if f.scheme == "https://" {
+		return []string{"--internal-tls", filepath.Join(f.file("certificates"), target)}
+	}
+	return []string{"--internal-keys", f.internalKeys(target)}
+}
+
+func (f *Fleet) internalKeys(target string) string {
+	return filepath.Join(f.Dir, "internal", target, "internal.json")
+}
+
+func (f *Fleet) file(name string) string { return filepath.Join(f.Dir, name) }
 
 func (f *Fleet) share(target string) string { return filepath.Join(f.Dir, "shares", target) }
 
@@ -214,8 +188,8 @@ func (f *Fleet) Start(target string, i int) {
 	}
 	p := f.Instances[target][i]
 	flags := []string{"--target", target, "--data", data, "--keys", f.share(target), "--admin-listen", strings.TrimPrefix(p.URL, "http://"),
-		"--public-url", "http://" + f.public[0]}
-	flags = append(flags, f.proof...)
+		"--public-url", "http://" + f.public[0], "--store", f.RoleURL(target)}
+	flags = append(flags, f.proof(target)...)
 	if target == "gateway" {
 		flags = append(flags, "--listen", f.public[i])
 	} else {
@@ -237,7 +211,8 @@ func (f *Fleet) Kill(target string, i int) {
 	f.Instances[target][i].Kill()
 }
 
-// Stop ends every process, the gateways first, and checks that each ends well.
+// Stop ends every process, the gateways first, and checks that each ends well, and that no role
+// lacked a right.
 func (f *Fleet) Stop() {
 	f.stopOnce.Do(func() {
 		for _, target := range []string{"gateway", "simulator", "users", "links", "verifier", "payments", "notifier", "transactions", "fraud"} {
@@ -245,6 +220,11 @@ func (f *Fleet) Stop() {
 				if p.Done != nil {
 					p.Stop()
 				}
+			}
+		}
+		for line := range strings.Lines(f.Logs.String()) {
+			if strings.Contains(line, "permission denied") {
+				f.t.Errorf("a service's role lacks a right: %s", line)
 			}
 		}
 	})

@@ -224,6 +224,9 @@ func (p *Process) Stop() {
 	}
 }
 
+// PID returns the id of the server's process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Signal sends the process a signal.
 func (p *Process) Signal(signal os.Signal) {
 	p.T.Helper()
@@ -303,7 +306,7 @@ func ModuleRoot(t testing.TB) string {
 }
 
 // Refused runs a command that must fail with status 1 or 80 and print the words.
-func Refused(t *testing.T, words string, args ...string) {
+func Refused(t testing.TB, words string, args ...string) {
 	t.Helper()
 	out, errs, status := Command(t, args...)
 	if status != 1 && status != 80 || !strings.Contains(errs, words) {
@@ -315,7 +318,7 @@ func Refused(t *testing.T, words string, args ...string) {
 }
 
 // Worked runs a command that must succeed and print the words.
-func Worked(t *testing.T, words string, args ...string) {
+func Worked(t testing.TB, words string, args ...string) {
 	t.Helper()
 	out, errs, status := Command(t, args...)
 	if status != 0 || !strings.Contains(out, words) {

@@ -1,12 +1,9 @@
 package split
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -28,10 +25,10 @@ func TestFraudBudget(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	secret := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(secret, []byte(hex.EncodeToString([]byte(rand.Text()+rand.Text()))+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	const here = "gateway,users,links,verifier,payments,transactions,notifier,simulator"
+	root, keys := filepath.Join(t.TempDir(), "root.json"), filepath.Join(t.TempDir(), "internal.json")
+	harness.Worked(t, "created", "internal-keys", "create", root)
+	harness.Worked(t, "keys for", "internal-keys", "export", "--root", root, "--target", here, keys)
 	for _, budget := range []time.Duration{time.Second, time.Millisecond} {
 		t.Run(budget.String(), func(t *testing.T) {
 			harness.StoreOn(t, pgtest.Database(t))
@@ -42,11 +39,11 @@ func TestFraudBudget(t *testing.T) {
 				data,
 				harness.FreeAddress(t),
 				"--target",
-				"gateway,users,links,verifier,payments,transactions,notifier,simulator",
+				here,
 				"--internal-listen",
 				harness.FreeAddress(t),
-				"--internal-secret-file",
-				secret,
+				"--internal-keys",
+				keys,
 				"--service",
 				"fraud=http://"+silent.Addr().String(),
 				"--fraud-budget",

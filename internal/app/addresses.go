@@ -32,7 +32,7 @@ const maxHSTS = 2 * 365 * 24 * time.Hour
 
 // hsts returns how long browsers must use https only, or 0 if the public URL is not https.
 func (c Config) hsts() time.Duration {
-	if s, err := c.publicSite(); err != nil || !strings.HasPrefix(s.String(), "https://") {
+	if s, err := c.publicSite(); err != nil || !s.Secure() {
 		return 0
 	}
 	return c.HSTS
@@ -57,8 +57,12 @@ func (c Config) listening() (all []listening) {
 // checkAddresses validates the addresses on which the process listens and the public address. Two
 // listeners must not share a port, unless it is 0, which lets the system choose.
 func (c Config) checkAddresses(say func(format string, args ...any)) {
-	if _, err := c.publicSite(); err != nil {
+	public, err := c.publicSite()
+	if err != nil {
 		say("%v", err)
+	}
+	if _, err := public.Names(c.Listen, c.AllowedHosts); err != nil {
+		say("--allowed-hosts %v", err)
 	}
 	if c.HSTS < 0 || c.HSTS > maxHSTS || c.HSTS%time.Second != 0 {
 		say("--hsts %s: want whole seconds up to %s, or 0 for none", c.HSTS, maxHSTS)
@@ -123,6 +127,10 @@ func (c Config) checkData(say func(format string, args ...any)) {
 		}
 	}
 
+	if _, err := c.keys(); err != nil {
+		say("%v", err)
+	}
+
 	// The rest is about a store in a file.
 	name, embedded := strings.CutPrefix(c.Store, "sqlite:")
 	if !embedded {
@@ -141,8 +149,9 @@ func (c Config) checkData(say func(format string, args ...any)) {
 }
 
 // writeData creates the data folder and checks that files can be created in it, so that a folder of
-// another user is named in the error before anything starts. Processes that store nothing there do
-// not need it.
+// another user is named in the error before anything starts. It lets only the owner into the folder.
+// The folder of a mounted volume may belong to another user: then others must not be able to replace
+// our files, which only we can read. Processes that store nothing there do not need it.
 func (c Config) writeData() error {
 	if c.split() && !c.runs("simulator") && (postgres.Is(c.Store) || !c.needsSQL()) {
 		return nil
@@ -158,6 +167,14 @@ func (c Config) writeData() error {
 
 	if err != nil {
 		return fmt.Errorf("--data %q: the server must be able to create files there: %w", c.DataDir, err)
+	}
+
+	info, err := os.Stat(c.DataDir)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	if err := os.Chmod(c.DataDir, 0o700); err != nil && info.Mode().Perm()&0o002 != 0 { //nolint:gosec // a folder needs its x bit
+		return fmt.Errorf("--data %q: other users can replace files there; make this user its owner, or chmod o-w: %w", c.DataDir, err)
 	}
 	return nil
 }

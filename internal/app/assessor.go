@@ -28,7 +28,7 @@ func (s *services) openAssessor(context.Context) error {
 
 		// What is missing is left out of the assessment, and is not an error.
 		config := fraud.LocalConfig{Feed: s.stores.sql, Models: s.models, Shield: guard,
-			Puzzle: func(m []byte) []byte { return s.ring.MAC(keyring.PuzzleMAC, m) }, Now: time.Now, Log: s.log, Observe: s.assessments()}
+			Puzzle: s.ring.Authenticator(keyring.PuzzleMAC), Now: time.Now, Log: s.log, Observe: s.assessments()}
 		if a := s.analytics; a != nil {
 			config.History, config.Behind, config.Refused = a, a.Lag, a.CountShield
 		}

@@ -6,12 +6,15 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/shield"
+	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/keyring/kek"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
@@ -33,18 +36,22 @@ type Config struct {
 	Targets              []string
 	DataDir              string
 	KeysDir              string // empty: DataDir/keys
+	KEK                  string // setting of kek.Parse: what the key ring is sealed under; empty: nothing
 	Listen               string
 	AdminListen          string
 	PublicURL            string
 	HSTS                 time.Duration // how long browsers must use https only, if the public URL is https; 0: no header
+	AllowedHosts         []string      // hosts that requests may name besides the public URL's; *: any
 	Store                string
 	PaymentsStore        string
 	InternalListen       string              // where a split process serves its services
-	InternalSecretFile   string              // between services
+	InternalKeys         string              // between services: file with the keys of this process's pairs
 	InternalTLS          string              // between services: certificate folder
+	InternalSecretFile   string              // between services, as in earlier versions: refused
 	Services             map[string][]string // name to the URLs of its instances
 	Demo                 bool
 	AllowPrivateWebhooks bool
+	AllowDumps           bool          // other processes may read this one's memory; core dumps stay possible
 	SignUp               string        // open, invitation or closed; empty means open
 	Limits               []string      // settings of the gateway's limits, NAME=COUNT/PERIOD,BURST or NAME=off
 	LimitStore           string        // redis://…: gateways share their counters
@@ -56,6 +63,7 @@ type Config struct {
 	LogLevel             string
 	MailURL              string      // the mail server; empty: no email is sent
 	MailFrom             string      // the sender
+	MailLimits           []string    // of mails to payers, NAME=COUNT
 	MailTLS              *tls.Config // nil: the system's authorities; set by tests
 	Lake                 string      // folder or s3://BUCKET/PREFIX for files that other engines read; empty: none
 	LakeAge              time.Duration
@@ -105,8 +113,8 @@ func (c Config) Check() []string {
 func (c Config) checkTargets(say func(format string, args ...any)) {
 	if !c.split() {
 		for flag, given := range map[string]bool{"--internal-listen": c.InternalListen != "",
-			"--internal-secret-file": c.InternalSecretFile != "",
-			"--internal-tls":         c.InternalTLS != "", "--service": len(c.Services) > 0} {
+			"--internal-keys": c.InternalKeys != "", "--internal-secret-file": c.InternalSecretFile != "",
+			"--internal-tls": c.InternalTLS != "", "--service": len(c.Services) > 0} {
 			if given {
 				say("%s: the target all runs every service in one process and calls no other", flag)
 			}
@@ -127,8 +135,12 @@ func (c Config) checkTargets(say func(format string, args ...any)) {
 	}
 
 	// What lies between services: credentials, a listener, and the addresses of the others.
-	if c.InternalSecretFile == "" && c.InternalTLS == "" {
-		say("--internal-secret-file or --internal-tls: services must authenticate to each other")
+	switch {
+	case c.InternalSecretFile != "":
+		say("--internal-secret-file: one secret for all services is not accepted anymore; " +
+			"create a key for each pair of services with paylink internal-keys, and use --internal-keys")
+	case c.InternalKeys == "" && c.InternalTLS == "":
+		say("--internal-keys or --internal-tls: services must authenticate to each other")
 	}
 	if c.InternalListen == "" && c.servesInternally() {
 		say("--internal-listen: required, the address on which this process serves its services")
@@ -235,6 +247,20 @@ func (c Config) keysDir() string {
 		return c.KeysDir
 	}
 	return filepath.Join(c.DataDir, "keys")
+}
+
+// keys returns the folder of the key ring with its key-encryption key.
+func (c Config) keys() (keyring.Folder, error) {
+	k, err := kekOf(c.KEK)
+	if err != nil {
+		return keyring.Folder{}, fmt.Errorf("--key-encryption-key %w", err)
+	}
+	return keyring.Folder{Path: c.keysDir(), KEK: k}, nil
+}
+
+// kekOf returns the key-encryption key that a setting names; nil for an empty one.
+func kekOf(setting string) (keyring.Wrapper, error) {
+	return kek.Parse(setting, os.Getenv(kek.Credentials))
 }
 
 // queuePath returns the file of the webhook queue beside a SQLite store, and bookPath that of the

@@ -16,7 +16,7 @@ func (s *services) newDashboard(public *pages.Pages) (*dashboard.Dashboard, erro
 			Merchants: s.users,
 			Seal:      s.seal,
 			Unseal:    s.unseal,
-			MAC:       s.mac,
+			MAC:       s.mac(),
 			PublicURL: s.cfg.PublicURL,
 			Now:       time.Now,
 			Log:       s.log,

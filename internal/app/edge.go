@@ -68,7 +68,7 @@ func (s *services) openGateway(context.Context) error {
 			Connectors:   known(),
 			Records:      s.records,
 			JWKS:         s.ring.JWKS,
-			Guard:        answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac, Now: time.Now, Log: s.log}),
+			Guard:        answer.NewGuard(answer.GuardConfig{Seal: s.seal, Unseal: s.unseal, MAC: s.mac(), Now: time.Now, Log: s.log}),
 			PublicURL:    s.cfg.PublicURL,
 			Now:          time.Now,
 			Log:          s.log,
@@ -95,9 +95,13 @@ func (s *services) openGateway(context.Context) error {
 		issuers[simulator.DefaultPublicPath+"/"] = s.connectors[at].(*simulator.Simulator).Handler() // checked above
 	}
 
+	hosts, err := s.site.Names(s.cfg.Listen, s.cfg.AllowedHosts)
+	if err != nil {
+		return err
+	}
 	s.handler = gateway.New(
 		gateway.Config{Faces: []gateway.Registrar{json, public, merchants, docs}, NotFound: public.NotFound(), Mounts: issuers,
-			Site: s.site, HSTS: s.cfg.hsts(), Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap},
+			Site: s.site, Hosts: hosts, HSTS: s.cfg.hsts(), Ready: s.ready, Metrics: s.metrics, Log: s.log, Limit: gate.Wrap},
 	)
 	return nil
 }

@@ -7,11 +7,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/keyring"
+	"github.com/paylink/paylink/internal/keyring/kek"
 	"github.com/paylink/paylink/internal/link"
 )
 
@@ -33,21 +33,29 @@ func openKeys(cfg Config) (*keyring.Ring, error) {
 	if _, err := os.Stat(cfg.keysDir()); err != nil {
 		return nil, fmt.Errorf("no keys: %w", err)
 	}
-	return keyring.Open(cfg.keysDir(), time.Now())
+	folder, err := cfg.keys()
+	if err != nil {
+		return nil, err
+	}
+	return folder.Open(time.Now())
 }
 
 // CreateKeys creates the whole key ring in an empty folder, and adds what is missing in one of an
 // earlier version. If nothing is missing, it returns an error. A split deployment runs it at its
 // start and on upgrade, because its processes never create keys.
 func CreateKeys(cfg Config, out io.Writer) error {
-	if _, err := os.Stat(filepath.Join(cfg.keysDir(), "keys.json")); err == nil {
-		return completeKeys(cfg, out)
-	}
-
-	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
+	folder, err := cfg.keys()
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(
+	if _, err := os.Stat(filepath.Join(cfg.keysDir(), "keys.json")); err == nil {
+		return completeKeys(folder, out)
+	}
+
+	if _, err := folder.Open(time.Now()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(
 		out,
 		"created the keys in %s; keep them where no service reads them, and export each service its share\n",
 		cfg.keysDir(),
@@ -57,37 +65,44 @@ func CreateKeys(cfg Config, out io.Writer) error {
 
 // completeKeys adds the keys of purposes that the ring lacks. The targets that need them must get
 // their shares again.
-func completeKeys(cfg Config, out io.Writer) error {
-	missing, err := keyring.Missing(cfg.keysDir())
+func completeKeys(folder keyring.Folder, out io.Writer) error {
+	missing, err := folder.Missing()
 	if err != nil {
 		return err
 	}
 
 	if len(missing) == 0 {
-		return fmt.Errorf("%s already has keys", cfg.keysDir())
+		return fmt.Errorf("%s already has keys", folder.Path)
 	}
 
-	if _, err := keyring.Open(cfg.keysDir(), time.Now()); err != nil {
+	if _, err := folder.Open(time.Now()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "added %v to the keys in %s; export them to each target again\n", missing, cfg.keysDir())
+	_, err = fmt.Fprintf(out, "added %v to the keys in %s; export them to each target again\n", missing, folder.Path)
 	return err
 }
 
-// ExportKeys writes the targets' share of the keys into a separate folder, and prints what each
-// share holds. A target without keys is an error.
-func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
-	for _, t := range targets {
-		if _, ok := targetSpecs[t]; !ok {
-			return fmt.Errorf("--target %q: want some of %s", t, targetNames())
-		}
+// ExportKeys writes the targets' share of the keys into a separate folder, sealed under the
+// key-encryption key that under names, if any, and prints what each share holds. A target without
+// keys is an error.
+func ExportKeys(cfg Config, targets []string, dir, under string, out io.Writer) error {
+	if err := knownTargets(targets); err != nil {
+		return err
 	}
 
 	share := shares(targets)
 	if len(share) == 0 {
 		return fmt.Errorf("%s needs no keys", strings.Join(targets, ", "))
 	}
-	if err := keyring.Export(cfg.keysDir(), dir, share); err != nil {
+	folder, err := cfg.keys()
+	if err != nil {
+		return err
+	}
+	sealer, err := kekOf(under)
+	if err != nil {
+		return fmt.Errorf("--seal-under %w", err)
+	}
+	if err := folder.Export(keyring.Folder{Path: dir, KEK: sealer}, share); err != nil {
 		return err
 	}
 
@@ -102,20 +117,23 @@ func ExportKeys(cfg Config, targets []string, dir string, out io.Writer) error {
 
 // RotateKeys creates new keys, which a running server loads by itself. The keys wait for rest
 // before they are used, so that every process knows them by then. The empty purpose rotates all
-// purposes that can be rotated.
+// of them.
 func RotateKeys(cfg Config, purpose string, rest time.Duration, out io.Writer) error {
 	if _, err := openKeys(cfg); err != nil {
 		return err
 	}
+	folder, err := cfg.keys()
+	if err != nil {
+		return err
+	}
 
-	// Keys for hashes never change: what was hashed could not be found again.
-	purposes := slices.DeleteFunc(slices.Clone(keyring.Purposes), func(p keyring.Purpose) bool { return !p.Rotates() })
+	purposes := keyring.Purposes
 	if purpose != "" {
 		purposes = []keyring.Purpose{keyring.Purpose(purpose)}
 	}
 
 	for _, p := range purposes {
-		kid, err := keyring.RotateIn(cfg.keysDir(), p, time.Now(), rest)
+		kid, err := folder.RotateIn(p, time.Now(), rest)
 		if err != nil {
 			return err
 		}
@@ -135,10 +153,61 @@ func RevokeKey(cfg Config, key string, out io.Writer) error {
 		return fmt.Errorf("key %q: want 8 hexadecimal digits", key)
 	}
 
-	if err := keyring.Revoke(cfg.keysDir(), kid, time.Now()); err != nil {
+	folder, err := cfg.keys()
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s is revoked\n", key)
+	if err := folder.Revoke(kid, time.Now()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s is revoked\n", key)
+	return err
+}
+
+// CreateKEK writes a new key-encryption key to a file, which must not exist.
+func CreateKEK(path string, out io.Writer) error {
+	if err := kek.File(path).Create(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "wrote a key-encryption key to %s; keep it on other media than the keys, and a copy of it: "+
+		"without it, the keys that it seals are lost\n", path)
+	return err
+}
+
+// SealKeys seals the folder's keys under the configured key-encryption key. from names the one that
+// they are sealed under now; empty: they are plain.
+func SealKeys(cfg Config, from string, out io.Writer) error {
+	to, err := cfg.keys()
+	if err != nil {
+		return err
+	}
+	if to.KEK == nil {
+		return errors.New("--key-encryption-key: say under which key to seal; want " + kek.Form)
+	}
+	now, err := kekOf(from)
+	if err != nil {
+		return fmt.Errorf("--from %w", err)
+	}
+	if err := (keyring.Folder{Path: to.Path, KEK: now}).Reseal(to.KEK); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "sealed the keys in %s; restart what uses them with --key-encryption-key, and destroy plain copies\n", to.Path)
+	return err
+}
+
+// UnsealKeys writes the folder's keys as a plain file, which a version from before sealing reads.
+func UnsealKeys(cfg Config, out io.Writer) error {
+	folder, err := cfg.keys()
+	if err != nil {
+		return err
+	}
+	if folder.KEK == nil {
+		return errors.New("--key-encryption-key: say which key the keys are sealed under; want " + kek.Form)
+	}
+	if err := folder.Reseal(nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "the keys in %s are plain now; restart what uses them without --key-encryption-key\n", folder.Path)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/paylink/paylink/internal/gateway/limit"
+	"github.com/paylink/paylink/internal/site"
 )
 
 // checkLimits returns the problems of the gateway's rate limits.
@@ -41,6 +43,17 @@ func (c Config) checkLimits(say func(format string, args ...any)) {
 			say("--trusted-proxies %q: write the network in IPv4, such as 10.0.0.0/8", p)
 		}
 	}
+}
+
+// Warnings returns what is allowed but probably a mistake, each as one line.
+func (c Config) Warnings() []string {
+	public, err := c.publicSite()
+	if err != nil || !public.Secure() || !c.runs("gateway") || len(c.TrustedProxies) > 0 || !site.Loopback(c.Listen) {
+		return nil
+	}
+	return []string{fmt.Sprintf(
+		"--trusted-proxies is empty, although a proxy on this machine must terminate TLS: --public-url is https and --listen %q accepts only "+
+			"connections of this machine; name it: 127.0.0.0/8,::1/128", c.Listen)}
 }
 
 // askedFor lists headers that requests need for other purposes. Removing one for everyone but a
@@ -107,7 +120,7 @@ func (s *services) openGate(refuse func(http.ResponseWriter, *http.Request, erro
 	}
 
 	return limit.New(
-		limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac, Refuse: refuse,
+		limit.Config{Policies: policies, Redis: client, Proxies: proxies, CountryHeader: s.cfg.CountryHeader, MAC: s.mac().Tag, Refuse: refuse,
 			Limited: s.metrics.Limited, Now: time.Now, Log: s.log},
 	)
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/paylink/paylink/internal/mail"
@@ -29,6 +30,9 @@ func (c Config) checkMail(say func(format string, args ...any)) {
 			say("--mail-url: %v", err)
 		}
 	}
+	if _, err := office.ParseLimits(c.MailLimits); err != nil {
+		say("--mail-limit %v", err)
+	}
 	// The sender and the server belong together.
 	switch {
 	case c.MailURL != "" && c.MailFrom == "":
@@ -53,6 +57,10 @@ func (s *services) openMail(ctx context.Context) error {
 		return nil
 	}
 
+	limits, err := office.ParseLimits(s.cfg.MailLimits)
+	if err != nil {
+		return fmt.Errorf("--mail-limit %w", err)
+	}
 	settings := office.Config{
 		Outbox:      s.stores.sql,
 		Readers:     s.stores.sql,
@@ -62,9 +70,11 @@ func (s *services) openMail(ctx context.Context) error {
 		Ring:        s.ring,
 		From:        s.cfg.MailFrom,
 		PublicURL:   s.cfg.PublicURL,
+		Limits:      limits,
 		Now:         time.Now,
 		Log:         s.log,
 		Observe:     func(kind string, o mail.Status) { s.metrics.Mail(kind, string(o)) },
+		Limited:     s.metrics.MailLimited,
 	}
 
 	// Only a process that sends needs the server.

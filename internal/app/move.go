@@ -81,7 +81,7 @@ func Import(ctx context.Context, cfg Config, path string, again bool, out io.Wri
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := Migrate(ctx, cfg, out); err != nil {
+	if err := Migrate(ctx, cfg, "", out); err != nil {
 		return err
 	}
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,14 +15,16 @@ import (
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/progress"
 	"github.com/paylink/paylink/internal/store/dynamo"
+	"github.com/paylink/paylink/internal/store/projection"
 	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
 // Migrate brings the store to this binary's schema, the queue too if it is in the same database,
-// and the table of links and payments. It prints the versions. Several processes may run it at
-// once, and it may be repeated after a crash.
-func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
+// and the table of links and payments. It prints the versions. With roles, the role roles+SERVICE
+// of each service gets its rights on the tables. Then it replaces what an earlier version kept of
+// cards. Several processes may run it at once, and it may be repeated after a crash.
+func Migrate(ctx context.Context, cfg Config, roles string, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
 		return err
@@ -37,26 +40,108 @@ func Migrate(ctx context.Context, cfg Config, out io.Writer) error {
 			return err
 		}
 	}
-	if _, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from); err != nil || cfg.PaymentsStore == "" {
+	if _, err = fmt.Fprintf(out, "%s: schema %d, was %d\n", cfg.storeName(), to, from); err != nil {
+		return err
+	}
+	if roles != "" {
+		if err := cfg.applyGrants(ctx, roles, out); err != nil {
+			return err
+		}
+	}
+	if cfg.PaymentsStore != "" {
+		if err := dynamo.Migrate(ctx, cfg.PaymentsStore); err != nil {
+			return fmt.Errorf("--payments-store: %w", err)
+		}
+		table, _, err := dynamo.Parse(cfg.PaymentsStore)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(out, "table %s: up to date\n", table); err != nil {
+			return err
+		}
+	}
+	return migrateCards(ctx, cfg, out)
+}
+
+// migrateCards destroys the key of the fingerprints that an earlier version made of cards, and
+// replaces these fingerprints in all stores. It prints what it changed, if anything.
+func migrateCards(ctx context.Context, cfg Config, out io.Writer) (err error) {
+	folder, err := cfg.keys()
+	if err != nil {
+		return err
+	}
+	switch destroyed, failed := folder.Destroy(); {
+	case failed != nil: // it is not used, and a folder of keys may be read-only
+		_, err = fmt.Fprintf(out, "keys: card-mac is not destroyed: %v\n", failed)
+	case destroyed:
+		_, err = fmt.Fprintln(out, "keys: destroyed card-mac; earlier backups still contain it")
+	}
+	if err != nil {
 		return err
 	}
 
-	if err := dynamo.Migrate(ctx, cfg.PaymentsStore); err != nil {
-		return fmt.Errorf("--payments-store: %w", err)
+	var done sqlstore.Coarse
+	err = withStore(ctx, cfg, out, func(store *sqlstore.Store, log *slog.Logger) (err error) {
+		var table *dynamo.Store
+		if cfg.PaymentsStore != "" {
+			if table, err = cfg.openTable(ctx); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, table.Close()) }()
+		}
+		// With SQLite the analytics store is a file of its own, which its opening migrates.
+		if _, missing := os.Stat(cfg.analyticsPath()); missing == nil {
+			analytics, err := projection.OpenAnalytics(ctx, store.Feed, store.Pages(), cfg.analyticsPath(), log)
+			if err != nil {
+				return err
+			}
+			if err := analytics.Close(); err != nil {
+				return err
+			}
+		}
+		done, err = coarsen(ctx, cfg, store, table)
+		return err
+	})
+	if err != nil || done == (sqlstore.Coarse{}) {
+		return err
 	}
-	table, _, err := dynamo.Parse(cfg.PaymentsStore)
-	if err == nil {
-		_, err = fmt.Fprintf(out, "table %s: up to date\n", table)
+	_, err = fmt.Fprintf(out, "fingerprints of cards made coarse: %d events, %d payments, %d list entries\n",
+		done.Events, done.Payments, done.Entries)
+	if err == nil && done.Unknown > 0 {
+		_, err = fmt.Fprintf(out, "%d list entries are for cards that no payment shows: they match nothing; remove them\n", done.Unknown)
 	}
 	return err
+}
+
+// coarsen replaces the fingerprints that an earlier version made of cards, in the SQL store and in
+// the table, if there is one.
+func coarsen(ctx context.Context, cfg Config, store *sqlstore.Store, table *dynamo.Store) (sqlstore.Coarse, error) {
+	done, err := store.Coarsen(ctx, cfg.Progress)
+	if err != nil {
+		return done, err
+	}
+	if table != nil {
+		n, err := table.Coarsen(ctx, cfg.Progress)
+		if done.Payments += n; err != nil {
+			return done, err
+		}
+	}
+	return done, store.MarkCoarsened(ctx)
 }
 
 // Backup copies everything that a restore needs into a new folder, also while a server runs. It
 // copies the store first, so that the queue and the simulator's book, copied later, know at least
 // as much. It does not copy a PostgreSQL database or a DynamoDB table: use those engines' tools, as
 // the command's output says. A backup that fails leaves an incomplete folder.
-func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
+//
+// The keys are copied only if there are recipients, to whom they are encrypted (keysFile): whoever
+// finds a backup must not find what opens it.
+func Backup(ctx context.Context, cfg Config, dir string, recipients []string, out io.Writer) error {
 	url, err := cfg.storeURL()
+	if err != nil {
+		return err
+	}
+	readers, err := ageRecipients(recipients)
 	if err != nil {
 		return err
 	}
@@ -78,12 +163,10 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 		return err
 	}
 
-	// Without the keys nothing in the backup can be opened.
-	if err := os.CopyFS(filepath.Join(dir, "keys"), os.DirFS(cfg.keysDir())); err != nil {
-		return err
-	}
-	if err := onlyOwner(filepath.Join(dir, "keys")); err != nil {
-		return err
+	if len(readers) > 0 {
+		if err := encryptKeys(cfg.keysDir(), filepath.Join(dir, keysFile), readers); err != nil {
+			return err
+		}
 	}
 
 	if err := durable(dir); err != nil {
@@ -103,7 +186,13 @@ func Backup(ctx context.Context, cfg Config, dir string, out io.Writer) error {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "copied to %s; it contains the keys, so protect it like them\n", dir)
+	if len(readers) == 0 {
+		if _, err := fmt.Fprintf(out, "NOT COPIED: the keys in %s, without which nothing in a backup can be opened. Keep a copy of them elsewhere, "+
+			"or have them encrypted with --keys-for.\n", cfg.keysDir()); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "copied to %s\n", dir)
 	return err
 }
 
@@ -200,17 +289,4 @@ func durable(dir string) error {
 	}
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error { return errors.Join(err, flush(path)) })
 	return errors.Join(err, flush(filepath.Dir(dir)))
-}
-
-// onlyOwner removes the rights of all other users; otherwise a key ring refuses to open.
-func onlyOwner(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			return os.Chmod(path, 0o700) //nolint:gosec // a folder needs its x bit
-		}
-		return os.Chmod(path, 0o600) //nolint:gosec // the folder was made by this process a moment ago, for its owner alone
-	})
 }

@@ -44,18 +44,6 @@ func shares(targets []string) []keyring.Share {
 	return all
 }
 
-// openKeys opens the keys. A single process has the whole ring and creates what is missing; a
-// split one has the share of its services, which must exist.
-func (s *services) openKeys(context.Context) (err error) {
-	if s.cfg.split() {
-		s.ring, err = keyring.OpenShare(s.cfg.keysDir(), shares(s.cfg.Targets), time.Now())
-	} else {
-		s.ring, err = keyring.Open(s.cfg.keysDir(), time.Now())
-	}
-	s.background["keys"] = func(ctx context.Context) error { return s.ring.Watch(ctx, keyReloadInterval) }
-	return err
-}
-
 // openInternal opens the credentials between services, the server for this process's services, and
 // a pool of connections to each service that it calls. A single process has none of them. Nothing
 // is contacted yet.
@@ -64,10 +52,17 @@ func (s *services) openInternal(context.Context) (err error) {
 		return nil
 	}
 
-	if s.credentials, err = rpc.NewCredentials(s.cfg.InternalSecretFile, s.cfg.InternalTLS, time.Now); err != nil {
+	if s.credentials, err = rpc.NewCredentials(s.cfg.Targets, s.cfg.InternalKeys, s.cfg.InternalTLS, time.Now); err != nil {
 		return fmt.Errorf("credentials between services: %w", err)
 	}
 	s.background["credentials"] = func(ctx context.Context) error { return s.credentials.Watch(ctx, credentialsReload, s.log) }
+
+	if _, ok := s.credentials.CertificateEnds(); ok {
+		s.metrics.Gauge("paylink_rpc_certificate_seconds", "Seconds until the certificate between services expires.", nil, func() float64 {
+			end, _ := s.credentials.CertificateEnds()
+			return time.Until(end).Seconds()
+		})
+	}
 
 	s.internal = rpc.NewServer(rpc.ServerConfig{Credentials: s.credentials, Ready: s.reads, Log: s.log, Observe: s.metrics.Call,
 		Refused: s.metrics.Refused, Tickets: rpc.Tickets{Render: s.faces().Render, Seal: s.seal}})
@@ -114,13 +109,15 @@ func (s *services) observeIssuer(connector, call string, o issuer.Outcome, took 
 	s.metrics.IssuerCall(connector, call, o.String(), took)
 }
 
+// aboutWebhooks is authenticated with what is sealed for webhooks.
+var aboutWebhooks = []byte("webhook")
+
 // webhookKeys returns what the notifier does with keys: it seals endpoint secrets and bodies, and
 // signs requests.
 func (s *services) webhookKeys() notify.Keys {
-	about := []byte("webhook")
 	return notify.Keys{
-		Seal:   func(plain []byte) []byte { return s.ring.Seal(keyring.WebhookSeal, plain, about) },
-		Unseal: func(sealed []byte) ([]byte, error) { return s.ring.Unseal(keyring.WebhookSeal, sealed, about) },
+		Seal:   func(plain []byte) []byte { return s.ring.Seal(keyring.WebhookSeal, plain, aboutWebhooks) },
+		Unseal: func(sealed []byte) ([]byte, error) { return s.ring.Unseal(keyring.WebhookSeal, sealed, aboutWebhooks) },
 		Sign: func(message []byte) []byte {
 			_, signature := s.ring.Sign(keyring.WebhookSign, message)
 			return signature
@@ -144,8 +141,8 @@ func (s *services) unseal(sealed, about []byte) ([]byte, error) {
 	return s.ring.Unseal(keyring.AnswerSeal, sealed, about)
 }
 
-// mac returns a keyed hash under the key for general use.
-func (s *services) mac(message []byte) []byte { return s.ring.MAC(keyring.MACKey, message) }
+// mac makes and checks tags under the keys for general use.
+func (s *services) mac() keyring.Authenticator { return s.ring.Authenticator(keyring.MACKey) }
 
 // The targets of a process.
 
@@ -162,7 +159,7 @@ func (c Config) calls() []string {
 	}
 	var all []string
 	for _, t := range c.Targets {
-		for _, name := range targetSpecs[t].calls {
+		for _, name := range rpc.Calls(t) {
 			if !c.runs(name) && !slices.Contains(all, name) {
 				all = append(all, name)
 			}

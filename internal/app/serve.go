@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/paylink/paylink/internal/gateway"
+	"github.com/paylink/paylink/internal/gateway/connection"
 	"github.com/paylink/paylink/internal/obs"
 	"github.com/paylink/paylink/internal/site"
 )
@@ -38,6 +39,14 @@ func Serve(ctx context.Context, cfg Config, out, logs io.Writer) (err error) {
 	}
 
 	log := obs.NewLogger(logs, level)
+	if !cfg.AllowDumps {
+		if err := forbidDumps(); err != nil {
+			log.Warn("core dumps cannot be turned off", "error", err)
+		}
+	}
+	for _, warning := range cfg.Warnings() {
+		log.Warn(warning)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -148,7 +157,7 @@ func (s *services) run(ctx context.Context, on listeners) error {
 
 	if on.public != nil {
 		srv := server(s.handler, s.log)
-		start(srv, func() error { return srv.Serve(on.public) })
+		start(srv, func() error { return srv.Serve(connection.Listen(gateway.Framed(on.public))) })
 	}
 	if on.internal != nil {
 		srv := s.internal.HTTP()
@@ -209,7 +218,8 @@ func (s *services) keepRunning(ctx context.Context, name string, run func(contex
 // server returns an HTTP server with the gateway's limits.
 func server(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: gateway.ReadHeaderTimeout, ReadTimeout: gateway.ReadTimeout,
-		IdleTimeout: gateway.IdleTimeout, MaxHeaderBytes: gateway.ServerHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		IdleTimeout: gateway.IdleTimeout, MaxHeaderBytes: gateway.ServerHeaderBytes, ConnContext: connection.Context,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }
 
 // adminHandler serves health and metrics. It is not for the public.

@@ -29,11 +29,10 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// targetSpec describes what a target needs: the services that it calls, its share of the keys, the store
-// of users and the feed, the store of links and payments (which may be the same), and the public
-// URL.
+// targetSpec describes what a target needs: its share of the keys, the store of users and the feed,
+// the store of links and payments (which may be the same), and the public URL. rpc.Calls lists the
+// services that it calls.
 type targetSpec struct {
-	calls    []string
 	keys     []keyring.Share
 	sql      bool
 	payments bool
@@ -47,10 +46,10 @@ func use(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p} }
 // verify is the share of a purpose whose public keys are enough.
 func verify(p keyring.Purpose) keyring.Share { return keyring.Share{Purpose: p, VerifyOnly: true} }
 
-// boxes lists the targets of a split deployment. `all` runs every one of them in one process, with
+// targetSpecs lists the targets of a split deployment. `all` runs every one of them in one process, with
 // direct calls. docs/operate/keys.md repeats the shares of the keys.
 var targetSpecs = map[string]targetSpec{
-	"gateway": {calls: []string{"users", "links", "verifier", "payments", "transactions", "notifier", "fraud", "simulator"}, public: true,
+	"gateway": {public: true,
 		keys: []keyring.Share{
 			verify(keyring.LinkSign),
 			verify(keyring.SessionSign),
@@ -77,13 +76,11 @@ var targetSpecs = map[string]targetSpec{
 		payments: true,
 		writes:   true,
 		public:   true,
-		calls:    []string{"fraud", "simulator"},
 		keys: []keyring.Share{
 			use(keyring.StoreSeal),
 			use(keyring.AnswerSeal),
 			use(keyring.CardSeal),
 			use(keyring.ReceiptSign),
-			use(keyring.CardMAC),
 		},
 	},
 	"notifier": {
@@ -97,8 +94,8 @@ var targetSpecs = map[string]targetSpec{
 			use(keyring.ReceiptSign),
 		},
 	},
-	"fraud":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.PuzzleMAC)}},
-	"simulator": {calls: []string{"transactions"}, keys: []keyring.Share{use(keyring.CardSeal)}},
+	"fraud":     {sql: true, payments: true, keys: []keyring.Share{use(keyring.AnswerSeal), use(keyring.PuzzleMAC)}},
+	"simulator": {keys: []keyring.Share{use(keyring.CardSeal)}},
 }
 
 // services is one process: the services that it runs, and clients of the others. A field is nil if
@@ -140,7 +137,7 @@ type services struct {
 	handler      http.Handler // of the public listener; nil without the gateway
 }
 
-// open builds the process, from the keys and the stores up to the gateway. The steps are in order:
+// open builds the process, from the stores and the keys up to the gateway. The steps are in order:
 // each uses what the steps before it opened. If one fails, what is open is closed again. Nothing
 // runs or is served yet.
 func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (*services, error) {
@@ -153,7 +150,7 @@ func open(ctx context.Context, cfg Config, public site.Site, log *slog.Logger) (
 		background: map[string]func(context.Context) error{},
 		pools:      map[string]*rpc.Pool{},
 	}
-	for _, step := range []func(context.Context) error{s.openKeys, s.openInternal, s.openStores, s.openClocks, s.openUsers, s.openLinks,
+	for _, step := range []func(context.Context) error{s.openStores, s.openKeys, s.openInternal, s.openClocks, s.openUsers, s.openLinks,
 		s.openForms, s.openPayments, s.openReports, s.openFraud,
 		s.openSimulator, s.openTransactions, s.openNotifier, s.openMail, s.openGateway} {
 		if err := step(ctx); err != nil {
@@ -190,6 +187,8 @@ func (s *services) openUsers(context.Context) error {
 			Log:        s.log,
 		},
 	)
+	s.metrics.Counter("paylink_hashing_busy_total", "Requests refused because too many passwords waited to be hashed.", nil,
+		func() float64 { return float64(local.HashingBusy()) })
 	s.users, s.records.Users = local, s.stores.sql
 	s.background["last uses"], s.background["old sessions"], s.background["resets"] = local.RunTouches, local.RunPrune, local.RunResets
 	s.serve(func(r *rpc.Server) { rpc.ServeUsers(r, local, s.stores.sql) })

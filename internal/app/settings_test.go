@@ -55,6 +55,7 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		{`--admin-listen "127.0.0.1:8080": --listen already has this address`, func(c *Config) { c.AdminListen = "127.0.0.1:8080" }},
 		{`--admin-listen ":8080": --listen already has this address`, func(c *Config) { c.AdminListen = ":8080" }},
 		{"--internal-listen: the target all", func(c *Config) { c.InternalListen = "127.0.0.1:8081" }},
+		{"--internal-keys: the target all", func(c *Config) { c.InternalKeys = "s" }},
 		{"--internal-secret-file: the target all", func(c *Config) { c.InternalSecretFile = "s" }},
 		{"--internal-tls: the target all", func(c *Config) { c.InternalTLS = "s" }},
 		{"--service: the target all", func(c *Config) { c.Services = map[string][]string{"users": {"http://a:1"}} }},
@@ -87,6 +88,8 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		{"trusts every client's claim", func(c *Config) { c.TrustedProxies = []string{"0.0.0.0/0"} }},
 		{"trusts every client's claim", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "::/0"} }},
 		{"write the network in IPv4", func(c *Config) { c.TrustedProxies = []string{"::ffff:10.0.0.0/104"} }},
+		{`--allowed-hosts "pay.internal:80": want a host without a port`, func(c *Config) { c.AllowedHosts = []string{"pay.internal:80"} }},
+		{`--allowed-hosts "https://pay.internal": want a host`, func(c *Config) { c.AllowedHosts = []string{"https://pay.internal"} }},
 		{"--hsts -1s: want whole seconds up to", func(c *Config) { c.HSTS = -time.Second }},
 		{"--hsts 1.5s: want whole seconds up to", func(c *Config) { c.HSTS = 1500 * time.Millisecond }},
 		{"--hsts 17521h0m0s: want whole seconds up to 17520h0m0s, or 0 for none", func(c *Config) { c.HSTS = 17521 * time.Hour }},
@@ -127,7 +130,10 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		"the defaults":       func(*Config) {},
 		"without public URL": func(c *Config) { c.PublicURL = "" },
 		"upper case":         func(c *Config) { c.PublicURL = "HTTPS://PAY.EXAMPLE/" },
-		"another script":     func(c *Config) { c.PublicURL = "https://zahlen.müller.example" },
+		"more hosts": func(c *Config) {
+			c.AllowedHosts = []string{"pay.internal", "10.0.0.7", "zahlen.müller.example", "2001:db8::1", "*"}
+		},
+		"another script": func(c *Config) { c.PublicURL = "https://zahlen.müller.example" },
 		"behind a proxy": func(c *Config) {
 			c.Listen, c.TrustedProxies, c.CountryHeader = ":8080", []string{"10.0.0.0/8", "fd00::/8"}, "CF-IPCountry"
 		},
@@ -136,6 +142,32 @@ func TestSettingsThatWouldDoHarm(t *testing.T) {
 		set(&config)
 		if wrong := config.Check(); len(wrong) > 0 {
 			t.Errorf("%s: %q", what, wrong)
+		}
+	}
+}
+
+// TestProxyThatIsNotNamed checks that check-config and serve warn about a proxy on this machine
+// that must exist and is not named.
+func TestProxyThatIsNotNamed(t *testing.T) {
+	for what, c := range map[string]struct {
+		warned bool
+		set    func(*Config)
+	}{
+		"https, loopback":          {true, func(*Config) {}},
+		"IPv6":                     {true, func(c *Config) { c.Listen = "[::1]:8080" }},
+		"by name":                  {true, func(c *Config) { c.Listen = "localhost:8080" }},
+		"a gateway alone":          {true, func(c *Config) { c.Targets = []string{"gateway"} }},
+		"named":                    {false, func(c *Config) { c.TrustedProxies = []string{"127.0.0.0/8"} }},
+		"reached from outside":     {false, func(c *Config) { c.Listen = ":8080" }},
+		"http":                     {false, func(c *Config) { c.PublicURL = "http://127.0.0.1:8080" }},
+		"no public URL":            {false, func(c *Config) { c.PublicURL = "" }},
+		"a service without public": {false, func(c *Config) { c.Targets = []string{"links"} }},
+	} {
+		config := whole(t.TempDir())
+		c.set(&config)
+		warnings := config.Warnings()
+		if (len(warnings) == 1 && strings.Contains(warnings[0], "--trusted-proxies")) != c.warned || len(warnings) > 1 {
+			t.Errorf("%s: %q", what, warnings)
 		}
 	}
 }

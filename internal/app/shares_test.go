@@ -30,7 +30,6 @@ var allowed = map[string]map[keyring.Purpose]string{
 		keyring.AnswerSeal:  "use",
 		keyring.CardSeal:    "use",
 		keyring.ReceiptSign: "use",
-		keyring.CardMAC:     "use",
 	},
 	"notifier": {
 		keyring.WebhookSign: "use",
@@ -39,7 +38,7 @@ var allowed = map[string]map[keyring.Purpose]string{
 		keyring.MailSeal:    "use",
 		keyring.ReceiptSign: "use",
 	},
-	"fraud":     {keyring.PuzzleMAC: "use"},
+	"fraud":     {keyring.AnswerSeal: "use", keyring.PuzzleMAC: "use"},
 	"simulator": {keyring.CardSeal: "use"},
 }
 
@@ -60,8 +59,8 @@ func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 		case r.Verify(p, kid, []byte("m"), sig):
 			return "verify"
 		}
-	case keyring.MACKey, keyring.CardMAC, keyring.PuzzleMAC:
-		if does(func() { r.MAC(p, nil) }) {
+	case keyring.MACKey, keyring.PuzzleMAC:
+		if does(func() { r.Authenticator(p).Tag(nil) }) {
 			return "use"
 		}
 	default:
@@ -81,7 +80,7 @@ func can(whole, r *keyring.Ring, p keyring.Purpose) string {
 // export and from the whole ring, and tries everything.
 func TestEachTargetHoldsItsShareAlone(t *testing.T) {
 	dir := t.TempDir()
-	whole, err := keyring.Open(dir, time.Now())
+	whole, err := keyring.In(dir).Open(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +91,13 @@ func TestEachTargetHoldsItsShareAlone(t *testing.T) {
 		folders := []string{dir}
 		if want := shares([]string{target}); len(want) > 0 {
 			export := filepath.Join(t.TempDir(), target)
-			if err := keyring.Export(dir, export, want); err != nil {
+			if err := keyring.In(dir).Export(keyring.In(export), want); err != nil {
 				t.Fatal(err)
 			}
 			folders = append(folders, export)
 		}
 		for _, folder := range folders {
-			r, err := keyring.OpenShare(folder, shares([]string{target}), time.Now())
+			r, err := keyring.In(folder).OpenShare(shares([]string{target}), time.Now())
 			if err != nil {
 				t.Fatalf("%s: %v", target, err)
 			}

@@ -90,8 +90,28 @@ func (s *services) openStores(ctx context.Context) error {
 			counts:         table,
 		}
 	}
+	if err := s.coarsenOnce(ctx); err != nil {
+		return err
+	}
 	s.gauges()
 	return nil
+}
+
+// coarsenOnce replaces what an earlier version kept of cards, at the first start of a single
+// process; the migrate command does it in a split deployment.
+func (s *services) coarsenOnce(ctx context.Context) error {
+	if s.cfg.split() || s.stores.sql == nil {
+		return nil
+	}
+	if was, err := s.stores.sql.WasCoarsened(ctx); err != nil || was {
+		return err
+	}
+	done, err := coarsen(ctx, s.cfg, s.stores.sql, s.stores.table)
+	if err == nil && done != (sqlstore.Coarse{}) {
+		s.log.InfoContext(ctx, "the fingerprints of cards are coarse now", "events", done.Events, "payments", done.Payments,
+			"list_entries", done.Entries, "entries_without_payment", done.Unknown)
+	}
+	return err
 }
 
 // openTable opens the configured table of links and payments. It does not contact DynamoDB.
@@ -184,9 +204,9 @@ func gauge(f func(context.Context) (int64, error)) func() float64 {
 	}
 }
 
-// age returns what reads the seconds since a time, or 0 for the zero time. A time in the future, as
+// secondsSince returns what reads the seconds since a time, or 0 for the zero time. A time in the future, as
 // by a test clock, is 0.
-func age(f func(context.Context) (time.Time, error)) func(context.Context) (int64, error) {
+func secondsSince(f func(context.Context) (time.Time, error)) func(context.Context) (int64, error) {
 	return func(ctx context.Context) (int64, error) {
 
 		at, err := f(ctx)
@@ -227,7 +247,7 @@ func (s *services) gauges() {
 				"paylink_stream_age_seconds",
 				"How old the oldest event is that the consumer has not handled.",
 				map[string]string{"consumer": consumer},
-				gauge(age(func(ctx context.Context) (time.Time, error) { return s.stores.sql.OldestUnhandled(ctx, consumer) })),
+				gauge(secondsSince(func(ctx context.Context) (time.Time, error) { return s.stores.sql.OldestUnhandled(ctx, consumer) })),
 			)
 		}
 	}
@@ -252,7 +272,7 @@ func (s *services) gauges() {
 	s.metrics.Gauge("paylink_due_payments", "Payments that are due and that the sweep has not taken yet.", nil,
 		gauge(func(ctx context.Context) (int64, error) { return s.stores.counts.CountDue(ctx, time.Now()) }))
 	s.metrics.Gauge("paylink_due_age_seconds", "How long the payment that has waited longest for the sweep has been due.", nil,
-		gauge(age(s.stores.counts.OldestDue)))
+		gauge(secondsSince(s.stores.counts.OldestDue)))
 }
 
 // withStore opens the store for a command that works beside running servers, runs work, and closes

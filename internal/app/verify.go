@@ -82,13 +82,16 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 	}
 
 	// Counting a table would read all of it, so its progress has no total.
-	sizes := map[string]int64{}
+	opened, sizes := "", map[string]int64{}
 	if a.table == nil {
 		sizes, err = store.Sizes(ctx)
 	}
 	if err == nil {
 		a.meter = cfg.Progress.Start("check the database", "pages", 0)
 		err = a.read(ctx, store, from, sizes["events"]+sizes["payments"]+sizes["links"])
+		if err == nil {
+			opened, err = a.openSealed(ctx, cfg, store)
+		}
 		a.meter.End()
 	}
 
@@ -113,6 +116,9 @@ func Verify(ctx context.Context, cfg Config, out io.Writer) error {
 		}
 	}
 
+	if _, err := fmt.Fprintln(out, opened); err != nil {
+		return err
+	}
 	_, err = fmt.Fprintf(out, "checked %d payments, %d links, %d forms, %d events, %d entries of the simulator's book: %d broken\n",
 		len(a.payments), a.links, a.forms, a.events, a.entries, len(a.broken))
 	if err == nil && len(a.broken) > 0 {
@@ -191,6 +197,7 @@ type audit struct {
 	made      map[string]string // form to one of the links created from it
 	events    int
 	entries   int
+	sealed    int // values that were to be opened
 	meter     *progress.Meter
 	reports   *reportAudit
 	analytics *analyticsAudit

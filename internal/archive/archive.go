@@ -242,7 +242,8 @@ func (w *writer) put(l line) error {
 // archive is verified. again means that an import of this archive was begun before; otherwise a
 // sink that is not empty is refused.
 func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Counts, error) {
-	counts, position, err := check(from)
+	listed := cards{map[card]string{}, map[card]bool{}}
+	counts, position, err := check(from, &listed)
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +259,7 @@ func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Count
 	if _, err := from.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	b := &batch{to: to, position: position}
+	b := &batch{to: to, position: position, listed: &listed}
 	err = eachLine(from, func(l line, _ []byte) error { return b.add(ctx, l) })
 	if err == nil {
 		err = b.flush(ctx)
@@ -266,8 +267,8 @@ func Import(ctx context.Context, from io.ReadSeeker, to Sink, again bool) (Count
 	return counts, err
 }
 
-// check reads to the end and compares checksum and counts.
-func check(from io.Reader) (counts Counts, position int64, err error) {
+// check reads to the end, compares checksum and counts, and gathers the cards in lists.
+func check(from io.Reader, listed *cards) (counts Counts, position int64, err error) {
 	sum := sha256.New()
 	counts = Counts{}
 	var model pieces
@@ -293,6 +294,7 @@ func check(from io.Reader) (counts Counts, position int64, err error) {
 			counts.count(l)
 		default:
 			counts.count(l)
+			listed.see(l)
 		}
 		first = false
 		_, _ = sum.Write(raw)
@@ -330,6 +332,7 @@ func eachLine(from io.Reader, visit func(l line, raw []byte) error) error {
 type batch struct {
 	to       Sink
 	position int64
+	listed   *cards
 	kind     string
 	n        int
 
@@ -359,6 +362,9 @@ func (b *batch) add(ctx context.Context, l line) error {
 	case l.Merchant != nil:
 		b.merchants = append(b.merchants, *l.Merchant)
 	case l.Fraud != nil:
+		if l.Fraud.Entry != nil {
+			b.listed.rename(l.Fraud.Entry)
+		}
 		b.fraud = append(b.fraud, *l.Fraud)
 	case l.Link != nil:
 		b.links = append(b.links, l.Link.Link.With(l.Link.State))
@@ -367,6 +373,7 @@ func (b *batch) add(ctx context.Context, l line) error {
 	case l.Payment != nil:
 		p := l.Payment.Payment
 		p.Revision = l.Payment.Revision
+		payment.Coarsen(&p)
 		b.payments = append(b.payments, p)
 	case l.Record != nil:
 		b.records = append(b.records, *l.Record)
@@ -402,6 +409,6 @@ func (b *batch) flush(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("load %s: %w", b.kind, err)
 	}
-	*b = batch{to: b.to, position: b.position, model: b.model}
+	*b = batch{to: b.to, position: b.position, listed: b.listed, model: b.model}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fraud/learning"
 	"github.com/paylink/paylink/internal/fraud/rulebook"
+	"github.com/paylink/paylink/internal/payment"
 )
 
 // Limits of a model: its file is split into pieces, each of which fits a line.
@@ -138,4 +139,43 @@ func (b *batch) addModel(ctx context.Context, l *modelLine) error {
 		return fmt.Errorf("load the model %s: %w", b.model.model.Info.Version, err)
 	}
 	return nil
+}
+
+// card names a card of an account as an earlier version did, by a keyed hash.
+type card struct{ account, mode, fingerprint string }
+
+// cards are the cards in lists of an archive of an earlier version, with their coarse fingerprint,
+// "" while no payment shows the card. Lists come before payments. Taken has each one that an entry
+// has already.
+type cards struct {
+	coarse map[card]string
+	taken  map[card]bool
+}
+
+// see notes an entry for a card, or completes it from a payment.
+func (c *cards) see(l line) {
+	switch {
+	case l.Fraud != nil && l.Fraud.Entry != nil && l.Fraud.Entry.Kind == rulebook.KindCard:
+		if e := l.Fraud.Entry; payment.IsOldFingerprint(e.Value) {
+			c.coarse[card{e.Account, e.Mode, e.Value}] = ""
+		} else {
+			c.taken[card{e.Account, e.Mode, e.Value}] = true
+		}
+	case l.Payment != nil:
+		p := l.Payment.Payment
+		of := card{p.Account, p.Mode, p.Risk.Fingerprint}
+		if _, listed := c.coarse[of]; listed {
+			payment.Coarsen(&p)
+			c.coarse[of] = p.Risk.Fingerprint
+		}
+	}
+}
+
+// rename gives an entry for a card its coarse fingerprint, unless that is unknown or taken.
+func (c *cards) rename(e *rulebook.Entry) {
+	now := card{e.Account, e.Mode, c.coarse[card{e.Account, e.Mode, e.Value}]}
+	if e.Kind == rulebook.KindCard && now.fingerprint != "" && !c.taken[now] {
+		c.taken[now] = true
+		e.Value = now.fingerprint
+	}
 }

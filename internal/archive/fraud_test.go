@@ -33,7 +33,7 @@ import (
 // looked returns an assessment of an attempt with every field set.
 func looked(action payment.Action) payment.Risk {
 	return payment.Risk{
-		Fingerprint:   "0123456789abcdef0123456789abcdef",
+		Fingerprint:   "card_424242_4242_3",
 		BIN:           "424242",
 		Address:       "203.0.113.0/24",
 		Country:       "NZ",

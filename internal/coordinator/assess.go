@@ -2,14 +2,11 @@ package coordinator
 
 import (
 	"context"
-	"encoding/hex"
 	"sync"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
-	"github.com/paylink/paylink/internal/issuer"
-	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -18,8 +15,7 @@ import (
 const DefaultFraudBudget = 25 * time.Millisecond
 
 const (
-	maxPolicies      = 8192 // accounts whose policy is remembered
-	fingerprintBytes = 16
+	maxPolicies = 8192 // accounts whose policy is remembered
 
 	whyPolicy = "policy" // nobody answered in time
 )
@@ -104,18 +100,10 @@ func (c *Local) assess(ctx context.Context, s payment.Submit, fresh payment.Paym
 	return risk, nil
 }
 
-// known returns what is known about an attempt. It holds keyed hashes, never the card's number.
+// known returns what is known about an attempt, never the card's number.
 func (c *Local) known(s payment.Submit, p payment.Payment) (payment.Risk, fraud.Attempt) {
 	a := fraud.Attempt{Payment: p.ID, At: p.CreatedAt, Account: p.Account, Mode: p.Mode, Link: p.Link, Amount: p.Amount, Brand: p.CardBrand,
-		BIN: s.Card.BIN(), Email: p.PayerEmail, Address: spelling.Network(s.Client), Country: s.Country, Proof: s.Proof}
-	if c.cfg.Ring != nil {
-		a.Fingerprint = c.fingerprint(s.Card, "account\x00"+p.Account+"\x00"+p.Mode)
-		a.Card = c.fingerprint(s.Card, "installation")
-	}
+		Fingerprint: s.Card.Fingerprint(), Card: s.Card.Fingerprint(), BIN: s.Card.BIN(),
+		Email: p.PayerEmail, Address: spelling.Network(s.Client), Country: s.Country, Proof: s.Proof}
 	return payment.Risk{Fingerprint: a.Fingerprint, BIN: a.BIN, Address: a.Address, Country: a.Country}, a
-}
-
-func (c *Local) fingerprint(card issuer.Card, of string) string {
-	mac := card.MAC(func(b []byte) []byte { return c.cfg.Ring.MAC(keyring.CardMAC, b) }, of)
-	return hex.EncodeToString(mac[:min(fingerprintBytes, len(mac))])
 }

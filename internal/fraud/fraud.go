@@ -39,8 +39,8 @@ type Attempt struct {
 	Mode        string
 	Link        string
 	Amount      money.Amount
-	Fingerprint string // of the card, within this account and mode
-	Card        string // of the card, across the installation: only in the shield's memory, never stored or shown
+	Fingerprint string // of the card
+	Card        string // the same; only the version before reads it, while both run
 	BIN         string
 	Brand       string
 	Email       string
@@ -80,5 +80,5 @@ type Services struct {
 	Analyst    history.Analyst
 	Rulebook   rulebook.Service
 	Backtester learning.Backtester
-	Models     learning.Models
+	Models     learning.Catalog
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/fraud/shield"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -120,6 +121,7 @@ func (a *Attempt) seen(at time.Time) score.Attempt {
 		Account: a.Account,
 		Link:    a.Link,
 		Card:    a.Fingerprint,
+		Cards:   issuer.WithoutBucket(a.Fingerprint),
 		BIN:     a.BIN,
 		Email:   score.EmailKey(a.Email),
 		Address: a.Address,
@@ -133,7 +135,7 @@ func (a *Attempt) guarded(at time.Time) shield.Attempt {
 		Account: a.Account,
 		Mode:    a.Mode,
 		Link:    a.Link,
-		Card:    a.Card,
+		Card:    a.Fingerprint,
 		BIN:     a.BIN,
 		Address: a.Address,
 		Payment: a.Payment,

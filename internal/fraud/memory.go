@@ -10,6 +10,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
 	"github.com/paylink/paylink/internal/fraud/shield"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/stream"
@@ -221,7 +222,8 @@ func attemptOf(e *stream.Event, at time.Time) (eventObject, score.Attempt, error
 		return t, score.Attempt{}, fmt.Errorf("event %s: %w", e.ID, err)
 	}
 	return t, score.Attempt{ID: e.Object, Scope: score.Scope(e.Account, e.Mode, string(t.Currency)), At: at, Account: e.Account, Link: t.Link,
-		Card: t.Card.Fingerprint, BIN: t.Card.BIN, Email: score.EmailKey(t.Payer.Email), Address: t.Risk.Address, Minor: amount.Minor}, nil
+		Card: t.Card.Fingerprint, Cards: issuer.WithoutBucket(t.Card.Fingerprint), BIN: t.Card.BIN,
+		Email: score.EmailKey(t.Payer.Email), Address: t.Risk.Address, Minor: amount.Minor}, nil
 }
 
 // answered counts the issuer's first answer to an open attempt, and returns it for the shield. It

@@ -9,6 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rule"
 	"github.com/paylink/paylink/internal/fraud/rulebook"
 	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -205,13 +206,14 @@ func newLists(all []rulebook.Entry) lists {
 }
 
 // find returns the entry of an action that matches the attempt, or nil. An email matches its own
-// entry or that of its domain. An entry ends at its expiry, even while it is still in memory.
+// entry or that of its domain, a card its own or that of all cards with its first and last digits.
+// An entry ends at its expiry, even while it is still in memory.
 func (l *lists) find(action payment.Action, a *Attempt, v *rule.Vars) *entry {
 	for _, kind := range l.kinds[action] {
 		var values [2]string
 		switch kind {
 		case rulebook.KindCard:
-			values[0] = a.Fingerprint
+			values = [2]string{a.Fingerprint, issuer.WithoutBucket(a.Fingerprint)}
 		case rulebook.KindBIN:
 			values[0] = a.BIN
 		case rulebook.KindEmail:

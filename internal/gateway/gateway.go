@@ -42,6 +42,7 @@ type Config struct {
 	NotFound http.Handler
 	Limit    func(http.Handler) http.Handler // nil: no limits
 	Site     site.Site                       // where we are reached
+	Hosts    []string                        // the hosts that requests may name, in lower case, without ports; none: any
 	Ready    func(context.Context) error
 	// HSTS is how long a browser uses only https for this host (RFC 6797); 0 sends no
 	// header.
@@ -61,17 +62,20 @@ func New(c Config) http.Handler {
 	}
 	mux.Handle("/", c.NotFound)
 	Health(mux, c.Ready)
-	inner := http.Handler(mux)
+	inner := c.hosted(mux)
 	if c.Limit != nil {
-		inner = c.Limit(mux)
+		inner = c.Limit(inner)
 	}
 	return c.wrap(c.below(mux, inner))
 }
 
+// probes are the addresses that the platform asks, by whatever host it knows.
+var probes = []string{"/healthz", "/readyz"}
+
 // Health adds the probes to mux: /healthz says that the process runs, /readyz that it
 // can serve.
 func Health(mux *http.ServeMux, ready func(context.Context) error) {
-	for _, path := range []string{"/healthz", "/readyz"} {
+	for _, path := range probes {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { problem.MethodNotAllowed(w, r, "GET, HEAD") })
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, `{"status":"ok"}`) })
@@ -141,6 +145,9 @@ func (c Config) wrap(next http.Handler) http.Handler {
 		if c.HSTS > 0 {
 			h.Set("Strict-Transport-Security", "max-age="+strconv.FormatInt(int64(c.HSTS/time.Second), 10))
 		}
+		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+			h.Set("Connection", "close") // Framed does not follow what comes after such a request
+		}
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {
@@ -163,7 +170,8 @@ func (c Config) wrap(next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(rec, r)
-		if rec.code() >= http.StatusInternalServerError {
+		// What answers 503 has logged its reason, or counts it.
+		if rec.code() >= http.StatusInternalServerError && rec.code() != http.StatusServiceUnavailable {
 			c.Log.ErrorContext(ctx, "responded with an error", "route", r.Pattern, "status", rec.code())
 		}
 	})

@@ -68,6 +68,39 @@ func TestStrictTransportSecurity(t *testing.T) {
 	}
 }
 
+// TestHosts: a request for another host is refused, whatever forwarding headers claim, so that
+// a web page cannot reach us under a name of its own. Probes may come by any name.
+func TestHosts(t *testing.T) {
+	var logs strings.Builder
+	h := gateway.New(gateway.Config{Hosts: []string{"pay.example", "localhost", "::1"},
+		NotFound: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), Ready: func(context.Context) error { return nil },
+		Metrics: obs.NewMetrics(), Log: slog.New(slog.NewTextHandler(&logs, nil))})
+	for _, c := range []struct {
+		host, path string
+		status     int
+	}{
+		{"pay.example", "/x", 200}, {"PAY.example.:8443", "/x", 200}, {"localhost:1", "/x", 200},
+		{"[::1]:8080", "/x", 200}, {"[::1]", "/x", 200},
+		{"evil.example", "/x", 421}, {"pay.example.evil.example", "/x", 421}, {"127.0.0.1", "/x", 421},
+		{"evil.example:443", "/api/users", 421},
+		{"", "/x", 421}, {"pay.example@evil.example", "/x", 421}, {"evil.example", "/healthzz", 421},
+		{"evil.example", "/healthz", 200}, {"10.0.0.7:8080", "/readyz", 200}, {"", "/healthz", 200},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, c.path, nil)
+		r.Host = c.host
+		r.Header.Set("X-Forwarded-Host", "pay.example")
+		r.Header.Set("Forwarded", "host=pay.example")
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code != c.status || (rec.Code == 421) != strings.Contains(rec.Body.String(), `"code":"host_unknown"`) {
+			t.Errorf("%q %s: %d %s, want %d", c.host, c.path, rec.Code, rec.Body, c.status)
+		}
+	}
+	if n := strings.Count(logs.String(), "\n"); n != 1 || !strings.Contains(logs.String(), "--allowed-hosts") {
+		t.Errorf("logged %d lines: %s", n, logs.String())
+	}
+}
+
 func TestProbes(t *testing.T) {
 	var broken error
 	mux := http.NewServeMux()

@@ -21,7 +21,7 @@ var ErrRaced = errors.New("another request recorded the same idempotency key fir
 
 // Record is the first answer to a request with an Idempotency-Key.
 type Record struct {
-	Scope       string // account and mode, or "public"
+	Scope       string // account and mode, or "public/" and a hash of the user who is named
 	Key         string
 	Fingerprint []byte // keyed hash of method, path and body
 	Status      int

@@ -29,6 +29,18 @@ func newCard(t testing.TB) issuer.Card {
 	return c
 }
 
+// reveal returns the digits of a card as text.
+func reveal(t testing.TB, c issuer.Card) (number, cvc string) {
+	t.Helper()
+	if err := c.Reveal(func(s issuer.Secret) error {
+		number, cvc = string(s.Number), string(s.CVC)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return number, cvc
+}
+
 // TestI15CardNeverLeaves prints, logs and encodes a card in every way that a mistake might,
 // alone and inside other values.
 func TestI15CardNeverLeaves(t *testing.T) {
@@ -89,7 +101,7 @@ func TestCardCannotBeDecoded(t *testing.T) {
 	if err == nil && !c.Empty() {
 		t.Error("a card came out of JSON")
 	}
-	if n, _, _, _, _ := c.Reveal(); n != "" || c.Last4() != "" || c.Brand() != "" || !c.Empty() {
+	if c.Reveal(func(issuer.Secret) error { return nil }) == nil || c.Last4() != "" || c.Brand() != "" || !c.Empty() {
 		t.Error("an empty card has something in it")
 	}
 }
@@ -205,10 +217,9 @@ func FuzzNewCard(f *testing.F) {
 			}
 			return
 		}
-		n, m, y, v, holder := c.Reveal()
-		if len(n) < 12 || len(n) > 19 || luhnDigit(n[:len(n)-1]) != n[len(n)-1:] || m != month || y < 2026 || y > 2076 || v != cvc ||
-			holder != name {
-			t.Fatalf("accepted %q %d %d %q %q", n, m, y, v, holder)
+		n, v := reveal(t, c)
+		if len(n) < 12 || len(n) > 19 || luhnDigit(n[:len(n)-1]) != n[len(n)-1:] || v != cvc {
+			t.Fatalf("accepted %q %q", n, v)
 		}
 		if c.Last4() != n[len(n)-4:] || c.Brand() == "" || fmt.Sprintf("%v%+v%#v%s", c, c, c, c) != "[card][card][card][card]" {
 			t.Fatal("printed")

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +36,8 @@ type file struct {
 	Version int     `json:"version"`
 	Shares  []Share `json:"shares,omitempty"` // an export holds these; nil: the whole ring
 	Keys    []entry `json:"keys"`
+
+	outdated bool // it contained cardMAC when it was read
 }
 
 // entry is a key as it is stored. Secret or Public is set, not both. A revoked key stays in the
@@ -59,21 +60,39 @@ func (e entry) check() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// Folder is where keys are kept. With a KEK, its file is sealed under that key; without one it is
+// plain.
+type Folder struct {
+	Path string
+	KEK  Wrapper
+}
+
+// In returns the folder of plain keys at a path.
+func In(path string) Folder { return Folder{Path: path} }
+
 // Open reads the whole ring of a folder, and makes the folder, the file and the missing keys. Many
 // processes may do so at once, and make one file. It writes nothing if nothing is missing, so the
-// folder may be read-only. It refuses a damaged file and never replaces it. It also refuses an
-// export, which is not the whole ring.
-func Open(dir string, now time.Time) (*Ring, error) {
-	r := newRing(dir, now)
-	f, raw, err := readFile(dir)
+// folder may be read-only. It removes the keys of purposes that no longer exist, if it can. It
+// refuses a damaged file and never replaces it. It also refuses an export, which is not the whole
+// ring.
+func (d Folder) Open(now time.Time) (*Ring, error) {
+	r := newRing(d, now)
+	f, raw, err := d.read()
 	if err == nil && f.Shares != nil {
 		return nil, errors.New("keyring: the folder contains one service's export, not the whole ring")
 	}
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && !f.whole()) {
-		f, raw, err = change(dir, func(f *file) error { f.complete(now); return nil })
+		f, raw, err = d.change(func(f *file) error { f.complete(now); return nil })
 	}
 	if err != nil {
 		return nil, err
+	}
+	if f.outdated {
+		if clean, without, err := d.change(func(*file) error { return nil }); err != nil {
+			slog.Warn("keys.json contains the key card-mac of an earlier version and cannot be rewritten without it", "error", err)
+		} else {
+			f, raw = clean, without
+		}
 	}
 
 	s, err := r.setOf(f)
@@ -85,10 +104,29 @@ func Open(dir string, now time.Time) (*Ring, error) {
 	return r, nil
 }
 
+// Exists reports whether the folder has a file with keys, whatever is in it.
+func (d Folder) Exists() bool {
+	_, err := os.Lstat(filepath.Join(d.Path, fileName))
+	return err == nil
+}
+
+// Destroy removes the keys of purposes that no longer exist from the whole ring of a folder,
+// durably, and reports whether there were any. It leaves a missing file and an export alone.
+func (d Folder) Destroy() (bool, error) {
+	f, _, err := d.read()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (f.Shares != nil || !f.outdated) {
+		return false, nil
+	}
+	if err == nil {
+		_, _, err = d.change(func(f *file) error { f.complete(time.Now()); return nil })
+	}
+	return err == nil, err
+}
+
 // Missing returns the purposes that the whole ring of a folder has no key for: those of a later
 // version than the one that made it. Open adds them.
-func Missing(dir string) ([]Purpose, error) {
-	f, _, err := readFile(dir)
+func (d Folder) Missing() ([]Purpose, error) {
+	f, _, err := d.read()
 	if err != nil || f.Shares != nil {
 		return nil, err
 	}
@@ -98,10 +136,10 @@ func Missing(dir string) ([]Purpose, error) {
 // Reload reads the file again, and replaces all keys at once if it has changed. After an error the
 // keys in memory stay in use.
 func (r *Ring) Reload() error {
-	if r.dir == "" {
+	if r.folder.Path == "" {
 		return nil
 	}
-	f, raw, err := readFile(r.dir)
+	raw, err := r.folder.bytes()
 	if err != nil {
 		return err
 	}
@@ -109,6 +147,10 @@ func (r *Ring) Reload() error {
 		return nil
 	}
 
+	f, err := r.folder.decode(raw)
+	if err != nil {
+		return err
+	}
 	s, err := r.setOf(f)
 	if err != nil {
 		return err
@@ -118,9 +160,9 @@ func (r *Ring) Reload() error {
 	return nil
 }
 
-// Watch reloads whenever the file has changed, until ctx ends (nil). It reports a file that
-// can't be read and tries again: the keys in memory stay in use.
-func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
+// Watch reloads whenever the file has changed, until ctx ends (nil), and calls looked after each
+// look. It reports a file that can't be read and tries again: the keys in memory stay in use.
+func (r *Ring) Watch(ctx context.Context, interval time.Duration, looked func(context.Context)) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -131,20 +173,20 @@ func (r *Ring) Watch(ctx context.Context, interval time.Duration) error {
 			if err := r.Reload(); err != nil {
 				slog.WarnContext(ctx, "the keys cannot be reloaded; the old ones stay in use", "error", err)
 			}
+			looked(ctx)
 		}
 	}
 }
 
 // Rotate adds a key that becomes active ActivateAfter now, and drops the keys under which nothing
-// can be valid any more. It fails for a MAC key: what is stored under it must be found. It returns
-// the id of the new key.
-func Rotate(dir string, p Purpose, now time.Time) (kid uint32, err error) {
-	return RotateIn(dir, p, now, ActivateAfter)
+// can be valid any more. It returns the id of the new key.
+func (d Folder) Rotate(p Purpose, now time.Time) (kid uint32, err error) {
+	return d.RotateIn(p, now, ActivateAfter)
 }
 
 // RotateIn is Rotate with a longer rest before the key becomes active. If each service has an
 // export of its own, the rest must last until all of them have been written again.
-func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uint32, err error) {
+func (d Folder) RotateIn(p Purpose, now time.Time, rest time.Duration) (kid uint32, err error) {
 	if rest < ActivateAfter || rest > MaxRest {
 		return 0, fmt.Errorf("keyring: a new key must rest for %s to %s", ActivateAfter, MaxRest)
 	}
@@ -152,11 +194,8 @@ func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uin
 	if p.kind() == 0 {
 		return 0, fmt.Errorf("keyring: unknown purpose %q; the purposes are %v", p, Purposes)
 	}
-	if !p.Rotates() {
-		return 0, fmt.Errorf("keyring: the key %s cannot be rotated: what was made under it must stay findable", p)
-	}
 
-	_, _, err = change(dir, func(f *file) error {
+	_, _, err = d.change(func(f *file) error {
 		f.complete(now)
 		f.retire(p, now.Add(rest))
 		kid = f.add(p, now, now.Add(rest))
@@ -170,8 +209,8 @@ func RotateIn(dir string, p Purpose, now time.Time, rest time.Duration) (kid uin
 // it was the active one, a new one replaces it at once, so instances that have not reloaded refuse
 // what is signed with the new key until they do. It fails for keys that stored data depends on;
 // rotate them.
-func Revoke(dir string, kid uint32, now time.Time) error {
-	_, _, err := change(dir, func(f *file) error {
+func (d Folder) Revoke(kid uint32, now time.Time) error {
+	_, _, err := d.change(func(f *file) error {
 		i := slices.IndexFunc(f.Keys, func(e entry) bool { return e.ID == FormatKeyID(kid) })
 		if i < 0 {
 			return fmt.Errorf("keyring: there is no key %s", FormatKeyID(kid))
@@ -267,13 +306,14 @@ func (f *file) drop(now time.Time) {
 	})
 }
 
-// sound reports whether the entry has what its purpose requires, unaltered.
+// sound reports whether the entry has what its purpose requires, unaltered. What an unknown purpose
+// requires is not known.
 func (e entry) sound() bool {
 	key := len(e.Secret) == secretBytes && len(e.Public) == 0
 	if e.Purpose.kind() == kindSign {
 		key = key || len(e.Public) == ed25519.PublicKeySize && len(e.Secret) == 0
 	}
-	return key && e.Purpose.kind() != 0 && e.Check == e.check()
+	return (key || e.Purpose.kind() == 0) && e.Check == e.check()
 }
 
 // set prepares the keys for use, and refuses a file that is inconsistent: a missing or damaged key,
@@ -287,6 +327,10 @@ func (f *file) set() (*set, error) {
 		kid, ok := ParseKeyID(e.ID)
 		if !ok || kid == 0 || !e.sound() {
 			return nil, fmt.Errorf("keyring: key %q in the file is damaged", e.ID)
+		}
+		if e.Purpose.kind() == 0 { // a later version's; it stays in the file
+			s.unknown = append(s.unknown, fmt.Sprintf("%s (%s)", e.ID, e.Purpose))
+			continue
 		}
 		if s.byID[kid] != nil {
 			return nil, fmt.Errorf("keyring: key %q is twice in the file", e.ID)
@@ -321,60 +365,57 @@ func (f *file) set() (*set, error) {
 	return s, err
 }
 
-// readFile reads and decodes the file of a folder, and returns its raw content too. It refuses a
-// file that others can read or the group can write, one that is too large, and one of another
-// version. A missing file is fs.ErrNotExist.
-func readFile(dir string) (f *file, raw []byte, err error) {
-	in, err := os.Open(filepath.Join(dir, fileName))
+// read reads and decodes the file of the folder, and returns its raw content too. It refuses what
+// bytes and decode refuse. A missing file is fs.ErrNotExist.
+func (d Folder) read() (f *file, raw []byte, err error) {
+	if raw, err = d.bytes(); err != nil {
+		return nil, nil, err
+	}
+	f, err = d.decode(raw)
+	return f, raw, err
+}
+
+// bytes returns the content of the folder's file. It refuses a file that others can read or the
+// group can write, and one that is too large.
+func (d Folder) bytes() ([]byte, error) {
+	in, err := os.Open(filepath.Join(d.Path, fileName))
 	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: %w", err)
+		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	defer func() { _ = in.Close() }()
 
 	info, err := in.Stat()
 	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: %w", err)
+		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	if info.Mode().Perm()&0o027 != 0 {
-		return nil, nil, fmt.Errorf("keyring: %s can be read by others or written by the group; chmod 600 it", fileName)
+		return nil, fmt.Errorf("keyring: %s can be read by others or written by the group; chmod 600 it", fileName)
 	}
 
-	raw, err = io.ReadAll(io.LimitReader(in, maxFileBytes+1))
+	raw, err := io.ReadAll(io.LimitReader(in, maxFileBytes+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: %w", err)
+		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	if len(raw) > maxFileBytes {
-		return nil, nil, fmt.Errorf("keyring: %s has more than %d bytes", fileName, maxFileBytes)
+		return nil, fmt.Errorf("keyring: %s has more than %d bytes", fileName, maxFileBytes)
 	}
-
-	f = new(file)
-	if err := json.Unmarshal(raw, f); err != nil {
-		return nil, nil, fmt.Errorf("keyring: %s is damaged: %w", fileName, err)
-	}
-	if f.Version != fileVersion {
-		return nil, nil, fmt.Errorf("keyring: %s has version %d; this program reads version %d", fileName, f.Version, fileVersion)
-	}
-	return f, raw, nil
+	return raw, nil
 }
 
-// change edits the file under the lock, and returns it as it is then on disk. The lock is the
-// kernel's (flock), which releases it when the holder dies, so a stale lock can't block a start.
-// The result is checked before it is written. It refuses an export.
-func change(dir string, edit func(*file) error) (*file, []byte, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// change edits the file under the lock, and returns it as it is then on disk. The result is checked
+// before it is written. It refuses an export.
+func (d Folder) change(edit func(*file) error) (*file, []byte, error) {
+	if err := os.MkdirAll(d.Path, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("keyring: %w", err)
 	}
 
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err := d.lock()
 	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: %w", err)
+		return nil, nil, err
 	}
-	defer func() { _ = lock.Close() }() // unlocks
-	if err := flock(lock); err != nil {
-		return nil, nil, fmt.Errorf("keyring: lock: %w", err)
-	}
+	defer unlock()
 
-	f, _, err := readFile(dir)
+	f, _, err := d.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		f = &file{Version: fileVersion}
 	} else if err != nil {
@@ -390,11 +431,26 @@ func change(dir string, edit func(*file) error) (*file, []byte, error) {
 	if _, err := f.set(); err != nil {
 		return nil, nil, err
 	}
-	raw, err := json.MarshalIndent(f, "", "  ")
+	raw, err := d.encode(f)
 	if err != nil {
-		return nil, nil, fmt.Errorf("keyring: %w", err)
+		return nil, nil, err
 	}
-	return f, raw, replace(dir, raw)
+	f.outdated = false
+	return f, raw, replace(d.Path, raw)
+}
+
+// lock locks the folder until unlock is called. The lock is the kernel's (flock), which releases it
+// when the holder dies, so a stale lock can't block a start.
+func (d Folder) lock() (unlock func(), err error) {
+	lock, err := os.OpenFile(filepath.Join(d.Path, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	if err := flock(lock); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("keyring: lock: %w", err)
+	}
+	return func() { _ = lock.Close() }, nil
 }
 
 // flock waits for the exclusive lock of a file. A signal does not end the wait.

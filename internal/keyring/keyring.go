@@ -48,13 +48,17 @@ const (
 	MailSeal    Purpose = "mail-seal"    // XChaCha20-Poly1305, mails at rest, and what their one-click links say
 	ReceiptSign Purpose = "receipt-sign" // Ed25519, statements about payments
 	MACKey      Purpose = "mac"          // HMAC-SHA256, fingerprints of requests
-	CardMAC     Purpose = "card-mac"     // HMAC-SHA256, fingerprints of cards
 	PuzzleMAC   Purpose = "puzzle-mac"   // HMAC-SHA256, proofs of work that payers must give
 )
 
 // Purposes lists all purposes.
 var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal,
-	ReceiptSign, MACKey, CardMAC, PuzzleMAC}
+	ReceiptSign, MACKey, PuzzleMAC}
+
+// cardMAC is a purpose of an earlier version, for fingerprints of cards. With its key, a card's
+// number could be computed from a stored payment. A file with the key is read without it, and
+// written without it as soon as possible.
+const cardMAC Purpose = "card-mac"
 
 // Limits.
 const (
@@ -70,6 +74,7 @@ const (
 	sessionLife = 24 * time.Hour
 	webhookLife = 7 * 24 * time.Hour        // retries end after three days
 	cardLife    = 24 * time.Hour            // a card is on its way for seconds
+	puzzleLife  = time.Hour                 // a proof of work is due within minutes
 	receiptLife = 10 * 366 * 24 * time.Hour // receipts are kept with the books
 )
 
@@ -93,14 +98,11 @@ func (p Purpose) kind() kind {
 		return kindSign
 	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
-	case MACKey, CardMAC, PuzzleMAC:
+	case MACKey, PuzzleMAC:
 		return kindMAC
 	}
 	return 0
 }
-
-// Rotates reports whether a key of the purpose may be rotated.
-func (p Purpose) Rotates() bool { return p.kind() != kindMAC }
 
 // life returns how long after its retirement a key is still needed; 0 means forever.
 func (p Purpose) life() time.Duration {
@@ -115,6 +117,8 @@ func (p Purpose) life() time.Duration {
 		return cardLife
 	case ReceiptSign:
 		return receiptLife
+	case PuzzleMAC:
+		return puzzleLife
 	default:
 		return 0
 	}
@@ -139,12 +143,13 @@ type set struct {
 	byID      map[uint32]*key
 	byPurpose map[Purpose][]*key // oldest first
 	jwks      []byte
+	unknown   []string // keys of purposes that this version does not know
 }
 
 // Ring holds the keys in memory: all of them, or one service's share. To use a key that a share
 // does not hold is a bug and panics, except that a missing key verifies and unseals nothing.
 type Ring struct {
-	dir    string  // "" in memory
+	folder Folder  // without a path in memory
 	shares []Share // nil: everything
 	keys   atomic.Pointer[set]
 	raw    atomic.Pointer[[]byte] // the file as last read
@@ -159,16 +164,16 @@ func NewMemory(now time.Time) *Ring {
 	if err != nil {
 		panic("keyring: fresh keys are broken: " + err.Error())
 	}
-	r := newRing("", now)
+	r := newRing(Folder{}, now)
 	r.keys.Store(s)
 	return r
 }
 
 // newRing returns a ring whose time runs on from now by the monotonic clock, so a wall clock
 // that jumps neither activates a key early nor goes back to an old one.
-func newRing(dir string, now time.Time) *Ring {
+func newRing(d Folder, now time.Time) *Ring {
 	start := time.Now()
-	return &Ring{dir: dir, clock: func() time.Time { return now.Add(time.Since(start)) }}
+	return &Ring{folder: d, clock: func() time.Time { return now.Add(time.Since(start)) }}
 }
 
 // String returns a text without keys.
@@ -335,18 +340,68 @@ func (r *Ring) Unseal(p Purpose, sealed, additional []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// MAC returns the HMAC-SHA256 under the first key of the purpose, always, so that what is stored
-// under it can still be found.
-func (r *Ring) MAC(p Purpose, msg []byte) []byte {
+// Authenticator makes and checks tags under the MAC keys of one purpose.
+type Authenticator struct {
+	ring    *Ring
+	purpose Purpose
+}
+
+// MinTagBytes is the length below which Check refuses a tag that was cut short.
+const MinTagBytes = 16
+
+// Authenticator returns the authenticator of a purpose. It panics if the purpose does not
+// authenticate.
+func (r *Ring) Authenticator(p Purpose) Authenticator {
 	if p.kind() != kindMAC {
 		panic(fmt.Sprintf("keyring: %q does not authenticate", p))
 	}
-	keys := r.keys.Load().byPurpose[p]
-	if len(keys) == 0 {
-		panic(fmt.Sprintf("keyring: this process holds no key for %q", p))
-	}
+	return Authenticator{r, p}
+}
 
-	m := hmac.New(sha256.New, keys[0].mac)
+// Tag returns the HMAC-SHA256 of msg under the active key.
+func (a Authenticator) Tag(msg []byte) []byte { return a.ring.active(a.purpose).tag(msg) }
+
+// Check reports whether tag is the HMAC of msg, or its first MinTagBytes or more, under any
+// unrevoked key of the purpose: what was made before a rotation is still recognized.
+func (a Authenticator) Check(msg, tag []byte) bool {
+	good := false
+	for _, k := range a.ring.keys.Load().byPurpose[a.purpose] {
+		if want := k.tag(msg); !k.revoked && len(tag) >= MinTagBytes && len(tag) <= len(want) && hmac.Equal(tag, want[:len(tag)]) {
+			good = true
+		}
+	}
+	return good
+}
+
+// tag returns the HMAC-SHA256 of msg under a MAC key.
+func (k *key) tag(msg []byte) []byte {
+	m := hmac.New(sha256.New, k.mac)
 	m.Write(msg)
 	return m.Sum(nil)
 }
+
+// Name names a key, without its secret.
+type Name struct {
+	ID      string
+	Purpose Purpose
+}
+
+// AtRest returns the keys of this process under which data at rest may be sealed: without one of
+// them, some of it could never be read again.
+func (r *Ring) AtRest() []Name {
+	var all []Name
+	s := r.keys.Load()
+	for _, p := range Purposes {
+		if p.kind() != kindSeal || p.life() != 0 {
+			continue
+		}
+		for _, k := range s.byPurpose[p] {
+			all = append(all, Name{FormatKeyID(k.id), p})
+		}
+	}
+	return all
+}
+
+// Unknown lists the keys whose purposes this version does not know, as "id (purpose)". They stay in
+// the file, and nothing uses them.
+func (r *Ring) Unknown() []string { return r.keys.Load().unknown }

@@ -25,7 +25,7 @@ var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // at opens the ring of dir with a fixed clock.
 func at(t *testing.T, dir string, now time.Time) *Ring {
 	t.Helper()
-	r, err := Open(dir, now)
+	r, err := In(dir).Open(now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +71,8 @@ func TestSignSealMAC(t *testing.T) {
 	if _, err := r.Unseal(LinkSeal, sealed, []byte("row 1")); err == nil {
 		t.Error("unsealed for another purpose")
 	}
-	if !bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("a"))) ||
-		bytes.Equal(r.MAC(MACKey, []byte("a")), r.MAC(MACKey, []byte("b"))) {
+	if !bytes.Equal(r.Authenticator(MACKey).Tag([]byte("a")), r.Authenticator(MACKey).Tag([]byte("a"))) ||
+		bytes.Equal(r.Authenticator(MACKey).Tag([]byte("a")), r.Authenticator(MACKey).Tag([]byte("b"))) {
 		t.Error("MAC is no function of the message")
 	}
 	if s := fmt.Sprintf("%v %+v %#v %v", r, r, r, r.Signer(LinkSign)); s != "[keyring] [keyring] [keyring] [signer]" {
@@ -86,7 +86,7 @@ func TestOpenManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range rings {
 		wg.Go(func() {
-			r, err := Open(dir, t0)
+			r, err := In(dir).Open(t0)
 			if err != nil {
 				t.Error(err)
 				return
@@ -99,7 +99,7 @@ func TestOpenManyAtOnce(t *testing.T) {
 		t.FailNow()
 	}
 	for _, r := range rings {
-		if !bytes.Equal(r.JWKS(), rings[0].JWKS()) || !bytes.Equal(r.MAC(MACKey, nil), rings[0].MAC(MACKey, nil)) {
+		if !bytes.Equal(r.JWKS(), rings[0].JWKS()) || !bytes.Equal(r.Authenticator(MACKey).Tag(nil), rings[0].Authenticator(MACKey).Tag(nil)) {
 			t.Fatal("two processes ended with different keys")
 		}
 	}
@@ -118,12 +118,12 @@ func TestRotateOverlaps(t *testing.T) {
 	r := at(t, dir, t0)
 	old, sig := r.Sign(LinkSign, []byte("m"))
 	sealed := r.Seal(StoreSeal, []byte("s"), nil)
-	mac := r.MAC(MACKey, []byte("m"))
-	fresh, err := Rotate(dir, LinkSign, t0)
+	mac := r.Authenticator(MACKey).Tag([]byte("m"))
+	fresh, err := In(dir).Rotate(LinkSign, t0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Rotate(dir, StoreSeal, t0); err != nil {
+	if _, err := In(dir).Rotate(StoreSeal, t0); err != nil {
 		t.Fatal(err)
 	}
 	day := 24 * time.Hour
@@ -145,7 +145,7 @@ func TestRotateOverlaps(t *testing.T) {
 		}
 	}
 	end := t0.Add(ActivateAfter + 181*day + time.Second)
-	if _, err := Rotate(dir, LinkSign, end); err != nil {
+	if _, err := In(dir).Rotate(LinkSign, end); err != nil {
 		t.Fatal(err)
 	}
 	r = at(t, dir, end)
@@ -155,13 +155,10 @@ func TestRotateOverlaps(t *testing.T) {
 	if plain, err := r.Unseal(StoreSeal, sealed, nil); err != nil || string(plain) != "s" {
 		t.Errorf("the old store key is gone: %v", err)
 	}
-	if !bytes.Equal(mac, r.MAC(MACKey, []byte("m"))) {
+	if !bytes.Equal(mac, r.Authenticator(MACKey).Tag([]byte("m"))) {
 		t.Error("MAC changed")
 	}
-	if _, err := Rotate(dir, MACKey, t0); err == nil {
-		t.Error("the mac key was rotated")
-	}
-	if _, err := Rotate(dir, "nonsense", t0); err == nil {
+	if _, err := In(dir).Rotate("nonsense", t0); err == nil {
 		t.Error("a key without a purpose was made")
 	}
 }
@@ -179,7 +176,7 @@ func TestRevoke(t *testing.T) {
 	dir := t.TempDir()
 	r := at(t, dir, t0)
 	kid, sig := r.Sign(SessionSign, []byte("m"))
-	if err := Revoke(dir, kid, t0); err != nil {
+	if err := In(dir).Revoke(kid, t0); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Reload(); err != nil {
@@ -193,10 +190,10 @@ func TestRevoke(t *testing.T) {
 	}
 	sealed := r.Seal(StoreSeal, nil, nil)
 	n, _ := ParseKeyID(fmt.Sprintf("%x", sealed[:4]))
-	if err := Revoke(dir, n, t0); err == nil {
+	if err := In(dir).Revoke(n, t0); err == nil {
 		t.Error("the key of data at rest was revoked")
 	}
-	if err := Revoke(dir, 0, t0); err == nil {
+	if err := In(dir).Revoke(0, t0); err == nil {
 		t.Error("an unknown key was revoked")
 	}
 }
@@ -208,8 +205,8 @@ func TestWatchReloads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- r.Watch(ctx, 5*time.Second) }()
-		if err := Revoke(dir, old, t0); err != nil {
+		go func() { done <- r.Watch(ctx, 5*time.Second, func(context.Context) {}) }()
+		if err := In(dir).Revoke(old, t0); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(6 * time.Second)
@@ -256,12 +253,12 @@ func TestF21_DamagedFileIsRefused(t *testing.T) {
 	}
 	for name, raw := range map[string][]byte{
 		"empty": {}, "torn": good[:len(good)/2], "flipped": flipped, "twice": twice,
-		"version": []byte(`{"version":2,"keys":[]}`),
+		"version": []byte(`{"version":3,"keys":[]}`),
 	} {
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir, t0); err == nil {
+		if _, err := In(dir).Open(t0); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 		if now, _ := os.ReadFile(path); !bytes.Equal(now, raw) {
@@ -275,7 +272,7 @@ func TestF21_DamagedFileIsRefused(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir, t0); (err == nil) != want {
+		if _, err := In(dir).Open(t0); (err == nil) != want {
 			t.Errorf("mode %o: %v", mode, err)
 		}
 	}

@@ -2,10 +2,10 @@ package keyring
 
 import (
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,17 +38,17 @@ func (s Share) check() error {
 // even if the folder has all of them. The folder holds the whole ring or what Export wrote.
 // OpenShare never makes or writes a key: if two services each made keys, neither could read what
 // the other wrote. A share that the folder lacks is an error. Without shares it needs no folder.
-func OpenShare(dir string, shares []Share, now time.Time) (*Ring, error) {
-	r := newRing(dir, now)
+func (d Folder) OpenShare(shares []Share, now time.Time) (*Ring, error) {
+	r := newRing(d, now)
 	r.shares = slices.Clone(shares)
 	if len(shares) == 0 { // a service without keys needs no file
-		r.dir = ""
+		r.folder = Folder{}
 		s, err := (&file{Shares: []Share{}}).set()
 		r.keys.Store(s)
 		return r, err
 	}
 
-	f, raw, err := readFile(dir)
+	f, raw, err := d.read()
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +56,9 @@ func OpenShare(dir string, shares []Share, now time.Time) (*Ring, error) {
 	s, err := r.setOf(f)
 	if err != nil {
 		return nil, err
+	}
+	if f.outdated {
+		slog.Warn("keys.json contains the key card-mac of an earlier version, which is not used: export the keys again")
 	}
 	r.keys.Store(s)
 	r.raw.Store(&raw)
@@ -76,30 +79,31 @@ func (r *Ring) setOf(f *file) (*set, error) {
 // Export writes the shares of the folder's keys into a file of its own, in a folder that has no
 // keys of another kind: for a service on another machine. Export again after each rotation; a
 // running service loads the new file by itself. It never overwrites a whole ring. Keys that the
-// ring lacks, because an earlier version made it, are added to the ring first.
-func Export(from, to string, shares []Share) error {
+// ring lacks, because an earlier version made it, are added to the ring first, and those that no
+// longer exist are removed from it.
+func (d Folder) Export(to Folder, shares []Share) error {
 	if len(shares) == 0 {
 		return errors.New("keyring: nothing to export: this service has no keys")
 	}
 
-	f, _, err := readFile(from)
+	f, _, err := d.read()
 	if err == nil && f.Shares != nil {
 		return errors.New("keyring: this folder is itself an export; export from the whole ring")
 	}
-	if err == nil && !f.whole() { // written by a version that knew fewer purposes
+	if err == nil && (f.outdated || !f.whole()) { // written by a version that knew other purposes
 		now := time.Now()
-		f, _, err = change(from, func(f *file) error { f.complete(now); return nil })
+		f, _, err = d.change(func(f *file) error { f.complete(now); return nil })
 	}
 	if err != nil {
 		return err
 	}
 
-	switch old, _, err := readFile(to); {
+	switch old, _, err := to.read(); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return err
 	case old.Shares == nil:
-		return fmt.Errorf("keyring: %s holds a whole ring, which an export would destroy", to)
+		return fmt.Errorf("keyring: %s holds a whole ring, which an export would destroy", to.Path)
 	}
 
 	part, err := f.narrow(shares)
@@ -110,14 +114,14 @@ func Export(from, to string, shares []Share) error {
 		return err
 	}
 
-	raw, err := json.MarshalIndent(part, "", "  ")
+	raw, err := to.encode(part)
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Clean(to.Path), 0o700); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Clean(to), 0o700); err != nil {
-		return fmt.Errorf("keyring: %w", err)
-	}
-	return replace(to, raw)
+	return replace(to.Path, raw)
 }
 
 // narrow returns the part of the file that the shares name, without the secrets of those that only

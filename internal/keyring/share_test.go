@@ -23,10 +23,10 @@ func TestShareHoldsNoMore(t *testing.T) {
 	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "verifier")
 	whole := at(t, dir, t0)
 	shares := []Share{{LinkSign, true}, {Purpose: LinkSeal}}
-	if err := Export(dir, to, shares); err != nil {
+	if err := In(dir).Export(In(to), shares); err != nil {
 		t.Fatal(err)
 	}
-	secrets, _, err := readFile(dir)
+	secrets, _, err := In(dir).read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestShareHoldsNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, folder := range []string{to, dir} { // an export, and the whole ring narrowed in memory
-		r, err := OpenShare(folder, shares, t0)
+		r, err := In(folder).OpenShare(shares, t0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestShareHoldsNoMore(t *testing.T) {
 			"sign links":    func() { r.Sign(LinkSign, nil) },
 			"sign sessions": func() { r.Sign(SessionSign, nil) },
 			"seal answers":  func() { r.Seal(AnswerSeal, nil, nil) },
-			"authenticate":  func() { r.MAC(MACKey, nil) },
+			"authenticate":  func() { r.Authenticator(MACKey).Tag(nil) },
 		} {
 			if !panics(act) {
 				t.Errorf("%s: the share can %s", folder, name)
@@ -71,7 +71,7 @@ func TestShareHoldsNoMore(t *testing.T) {
 			t.Errorf("%s: %s", folder, r.JWKS())
 		}
 	}
-	part, _, err := readFile(to)
+	part, _, err := In(to).read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestShareRules(t *testing.T) {
 	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "links")
 	r := at(t, dir, t0)
 	shares := []Share{{Purpose: LinkSign}}
-	if err := Export(dir, to, shares); err != nil {
+	if err := In(dir).Export(In(to), shares); err != nil {
 		t.Fatal(err)
 	}
 	refused := func(name string, err error) {
@@ -102,34 +102,34 @@ func TestShareRules(t *testing.T) {
 			t.Errorf("%s: not refused", name)
 		}
 	}
-	_, err := Open(to, t0)
+	_, err := In(to).Open(t0)
 	refused("an export opened as a ring", err)
-	_, err = Rotate(to, LinkSign, t0)
+	_, err = In(to).Rotate(LinkSign, t0)
 	refused("an export rotated", err)
-	refused("an export revoked", Revoke(to, 1, t0))
-	refused("an export of an export", Export(to, t.TempDir(), shares))
-	refused("an export over a ring", Export(dir, dir, shares))
-	_, err = OpenShare(to, []Share{{Purpose: LinkSeal}}, t0)
+	refused("an export revoked", In(to).Revoke(1, t0))
+	refused("an export of an export", In(to).Export(In(t.TempDir()), shares))
+	refused("an export over a ring", In(dir).Export(In(dir), shares))
+	_, err = In(to).OpenShare([]Share{{Purpose: LinkSeal}}, t0)
 	refused("a share that the export lacks", err)
-	_, err = OpenShare(dir, []Share{{LinkSeal, true}}, t0)
+	_, err = In(dir).OpenShare([]Share{{LinkSeal, true}}, t0)
 	refused("the public part of a secret key", err)
-	_, err = OpenShare(t.TempDir(), shares, t0)
+	_, err = In(t.TempDir()).OpenShare(shares, t0)
 	refused("a share of nothing", err)
-	_, err = RotateIn(dir, LinkSign, t0, time.Second)
+	_, err = In(dir).RotateIn(LinkSign, t0, time.Second)
 	refused("a rest that is too short", err)
-	if none, err := OpenShare(t.TempDir(), nil, t0); err != nil || none.Reload() != nil {
+	if none, err := In(t.TempDir()).OpenShare(nil, t0); err != nil || none.Reload() != nil {
 		t.Errorf("a box without keys: %v", err)
 	}
 	// A rotation reaches the share through the next export, before it is active.
-	share, err := OpenShare(to, shares, t0)
+	share, err := In(to).OpenShare(shares, t0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kid, err := RotateIn(dir, LinkSign, t0, time.Hour)
+	kid, err := In(dir).RotateIn(LinkSign, t0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Export(dir, to, shares); err != nil {
+	if err := In(dir).Export(In(to), shares); err != nil {
 		t.Fatal(err)
 	}
 	if err := share.Reload(); err != nil {
@@ -145,7 +145,7 @@ func TestShareRules(t *testing.T) {
 		t.Error("the old key is gone")
 	}
 	public := filepath.Join(t.TempDir(), "public")
-	if err := Export(dir, public, []Share{{LinkSign, true}}); err != nil {
+	if err := In(dir).Export(In(public), []Share{{LinkSign, true}}); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(filepath.Join(public, fileName))
@@ -156,7 +156,7 @@ func TestShareRules(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(public, fileName), []byte(broken), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = OpenShare(public, []Share{{LinkSign, true}}, t0)
+	_, err = In(public).OpenShare([]Share{{LinkSign, true}}, t0)
 	refused("a damaged public key", err)
 }
 
@@ -168,13 +168,13 @@ func TestUpgradeAddsPurposes(t *testing.T) {
 		t.Helper()
 		dir = t.TempDir()
 		old = at(t, dir, t0)
-		if _, _, err := change(dir, func(f *file) error {
+		if _, _, err := In(dir).change(func(f *file) error {
 			f.Keys = slices.DeleteFunc(f.Keys, func(e entry) bool { return e.Purpose == MailSeal || e.Purpose == ReceiptSign })
 			return nil
 		}); err == nil {
 			t.Fatal("an incomplete ring was written by this version")
 		}
-		f, _, err := readFile(dir)
+		f, _, err := In(dir).read()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,30 +197,30 @@ func TestUpgradeAddsPurposes(t *testing.T) {
 		}
 		r.Sign(ReceiptSign, nil)
 		r.Seal(MailSeal, nil, nil)
-		if missing, err := Missing(dir); err != nil || len(missing) > 0 {
+		if missing, err := In(dir).Missing(); err != nil || len(missing) > 0 {
 			t.Errorf("still missing: %v, %v", missing, err)
 		}
 	}
 	t.Run("open", func(t *testing.T) {
 		dir, old := older(t)
-		if missing, err := Missing(dir); err != nil || !slices.Equal(missing, []Purpose{MailSeal, ReceiptSign}) {
+		if missing, err := In(dir).Missing(); err != nil || !slices.Equal(missing, []Purpose{MailSeal, ReceiptSign}) {
 			t.Errorf("missing: %v, %v", missing, err)
 		}
 		same(t, dir, old)
 	})
 	t.Run("export", func(t *testing.T) {
 		dir, old := older(t)
-		if err := Export(dir, filepath.Join(t.TempDir(), "notifier"), []Share{{Purpose: MailSeal}, {Purpose: ReceiptSign}}); err != nil {
+		if err := In(dir).Export(In(filepath.Join(t.TempDir(), "notifier")), []Share{{Purpose: MailSeal}, {Purpose: ReceiptSign}}); err != nil {
 			t.Fatal(err)
 		}
 		same(t, dir, old)
 	})
 	t.Run("share", func(t *testing.T) {
 		dir, _ := older(t)
-		if _, err := OpenShare(dir, []Share{{Purpose: MailSeal}}, t0); err == nil || !strings.Contains(err.Error(), "paylink keys create adds") {
+		if _, err := In(dir).OpenShare([]Share{{Purpose: MailSeal}}, t0); err == nil || !strings.Contains(err.Error(), "paylink keys create adds") {
 			t.Errorf("%v", err)
 		}
-		if _, err := OpenShare(dir, []Share{{Purpose: LinkSign}}, t0); err != nil {
+		if _, err := In(dir).OpenShare([]Share{{Purpose: LinkSign}}, t0); err != nil {
 			t.Errorf("a box that needs none of the new keys: %v", err)
 		}
 	})

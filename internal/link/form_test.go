@@ -194,6 +194,8 @@ func TestFormRefusesWhatItDoesNotOffer(t *testing.T) {
 		{func(r *link.FormLinkRequest) { r.Amount = "1e3" }, "amount", "amount_invalid"},
 		{func(r *link.FormLinkRequest) { r.Values["email"] = " " }, "email", "parameter_missing"},
 		{func(r *link.FormLinkRequest) { r.Values["size"] = "a\x00b" }, "size", "invalid_characters"},
+		{func(r *link.FormLinkRequest) { r.Values["size"] = "4111 1111 1111 1111" }, "size", "card_number_in_text"},
+		{func(r *link.FormLinkRequest) { r.Values["email"] = "4111111111111111@a.example" }, "email", "card_number_in_text"},
 		{func(r *link.FormLinkRequest) { r.Values["size"] = strings.Repeat("x", 201) }, "size", "too_long"},
 		{func(r *link.FormLinkRequest) { r.Values["more"] = "x" }, "fields", "parameter_unknown"},
 		{func(r *link.FormLinkRequest) { r.Attempt = "attempt-0123456789" }, "attempt", "attempt_invalid"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -145,6 +146,9 @@ func checkFields(fields []Field) ([]Field, error) {
 	for i, f := range fields {
 		at := func(member string) string { return fmt.Sprintf("fields[%d].%s", i, member) }
 		f.Label = strings.TrimSpace(f.Label)
+		if err := issuer.NoNumber(at("name"), f.Name); err != nil {
+			return nil, err
+		}
 		if !fieldPattern.MatchString(f.Name) || f.Name == formKey || f.Name == "amount" || f.Name == "attempt" {
 			return nil, fault.Invalid(
 				at("name"),
@@ -187,6 +191,9 @@ func checkOrigins(origins []string) ([]string, error) {
 	}
 	var out []string
 	for i, o := range origins {
+		if err := issuer.NoNumber(fmt.Sprintf("origins[%d]", i), o); err != nil {
+			return nil, err
+		}
 		exact, ok := exactOrigin(strings.TrimSpace(o))
 		if !ok {
 			return nil, fault.Invalid(

@@ -13,6 +13,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -161,6 +162,9 @@ func (m Method) limit(k *Link, minGiven bool) error {
 // so the merchant decides which method is preferred.
 func (r CreateRequest) method(c money.Currency) (Method, error) {
 	const param = "paymentMethod"
+	if err := issuer.NoNumber(param, r.PaymentMethod); err != nil {
+		return Method{}, err
+	}
 	byID := strings.HasPrefix(r.PaymentMethod, id.Method+"_")
 	asked := slices.DeleteFunc(slices.Clone(r.Methods), func(m Method) bool {
 		return (byID && m.ID != r.PaymentMethod) || (!byID && r.PaymentMethod != "" && m.Type != r.PaymentMethod)
@@ -264,6 +268,9 @@ func (r CreateRequest) described(*Link, time.Time) error {
 	if utf8.RuneCountInString(r.Realm) > MaxRealmChars {
 		return fault.Invalid("realm", "too_long", "realm must be at most %d characters.", MaxRealmChars)
 	}
+	if err := issuer.NoNumber("realm", r.Realm); err != nil {
+		return err
+	}
 	if !utf8.ValidString(r.Realm) || strings.ContainsFunc(r.Realm, func(c rune) bool { return !unicode.IsPrint(c) }) {
 		return fault.Invalid("realm", "invalid_characters", "realm must contain printable characters only.")
 	}
@@ -286,6 +293,12 @@ func checkMetadata(m map[string]string) error {
 
 	total := 0
 	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if err := issuer.NoNumber("metadata", key); err != nil {
+			return err
+		}
+		if err := issuer.NoNumber("metadata."+key, m[key]); err != nil {
+			return err
+		}
 		if key == "" || text("", key, MaxMetadataKeyChars, "") != nil {
 			return fault.Invalid("metadata", "metadata_invalid", "A metadata key must be 1 to %d printable characters.",
 				MaxMetadataKeyChars)
@@ -342,6 +355,9 @@ func (r CreateRequest) governed(k *Link, _ time.Time) error {
 // which is how browsers name the origin.
 func checkRedirect(s string) (string, error) {
 	const param = "redirectUrl"
+	if err := issuer.NoNumber(param, s); err != nil {
+		return "", err
+	}
 	spelled, u, err := spelling.URL(s)
 	switch {
 	case len(s) > MaxRedirectBytes || len(spelled) > MaxRedirectBytes:
@@ -364,8 +380,8 @@ func checkRedirect(s string) (string, error) {
 	return spelled, nil
 }
 
-// text refuses text that is too long, or that makes a payer read something else. The marks and
-// joiners that Arabic, Persian and emoji need are allowed.
+// text refuses text that is too long, that makes a payer read something else, or that contains a
+// card number. The marks and joiners that Arabic, Persian and emoji need are allowed.
 func text(param, s string, maxChars int, allowed string) error {
 	if utf8.RuneCountInString(s) > maxChars {
 		return fault.Invalid(param, "too_long", "%s must be at most %d characters.", param, maxChars)
@@ -373,7 +389,7 @@ func text(param, s string, maxChars int, allowed string) error {
 	if spelling.Deceives(s, allowed) {
 		return fault.Invalid(param, "invalid_characters", "%s must contain printable UTF-8 text only.", param)
 	}
-	return nil
+	return issuer.NoNumber(param, s)
 }
 
 // oneOf returns the fault of a text that is none of the values.

@@ -216,7 +216,7 @@ func readVectors(t testing.TB) (vectorFile, *keyring.Ring) {
 	if err := os.WriteFile(filepath.Join(dir, "keys.json"), f.Keys, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ring, err := keyring.Open(dir, t0)
+	ring, err := keyring.In(dir).Open(t0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func readVectors(t testing.TB) (vectorFile, *keyring.Ring) {
 
 func writeVectors(t *testing.T) {
 	dir := t.TempDir()
-	ring, err := keyring.Open(dir, t0)
+	ring, err := keyring.In(dir).Open(t0)
 	if err != nil {
 		t.Fatal(err)
 	}

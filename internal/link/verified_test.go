@@ -12,7 +12,7 @@ import (
 // although it is remembered.
 func TestRevokedKeyAfterVerified(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
-	ring, err := keyring.Open(dir, now)
+	ring, err := keyring.In(dir).Open(now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestRevokedKeyAfterVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := keyring.Revoke(dir, kid, now); err != nil {
+	if err := keyring.In(dir).Revoke(kid, now); err != nil {
 		t.Fatal(err)
 	}
 	if err := ring.Reload(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -48,6 +49,8 @@ type content struct {
 	Subject     string
 	Lead        string
 	Rows        []row
+	WordsHead   string // above Words, which the merchant wrote
+	Words       []row
 	Button      string
 	URL         string
 	Copy        string
@@ -127,6 +130,9 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // name to lead readers to a site.
 func plain(s string, domain func(string) bool) string {
 	s = oneLine(s)
+	if issuer.HasNumber(s) { // stored by a version that did not refuse it
+		return "…"
+	}
 	if r := []rune(s); len(r) > maxTypedChars {
 		s = string(r[:maxTypedChars]) + "…"
 	}
@@ -228,22 +234,30 @@ func writeAccount(p *i18n.Printer, kind string, f Facts) content {
 	return c
 }
 
-// writePayer writes mails to payers, who read first who is paid and how much.
+// writePayer writes mails to payers, who read first who is paid and how much. What the merchant
+// wrote stands apart from our own words, under a head that says whose it is.
 func writePayer(p *i18n.Printer, kind string, f Facts) content {
-	details := rows(row{p.T("mail.row.description"), f.Description}, row{p.T("mail.row.reference"), f.Reference})
+	c := payerContent(p, kind, f)
+	if c.Words = rows(row{p.T("mail.row.description"), f.Description}, row{p.T("mail.row.reference"), f.Reference}); len(c.Words) > 0 {
+		c.WordsHead = p.T("mail.words", "Payee", f.Payee)
+	}
+	return c
+}
+
+// payerContent returns a mail to a payer without the merchant's text.
+func payerContent(p *i18n.Printer, kind string, f Facts) content {
 	switch kind {
 	case Receipt:
 		return content{Subject: p.T("mail.receipt.subject", "Payee", f.Payee, "Amount", f.Amount),
 			Lead: p.T("mail.receipt.lead", "Payee", f.Payee),
-			Rows: append(rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.payee"), f.Payee},
-				row{p.T("mail.row.date"), p.DateTime(f.At)},
-				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
+			Rows: rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)}, row{p.T("mail.row.payee"), f.Payee},
+				row{p.T("mail.row.date"), p.DateTime(f.At)}, row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}),
 			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
 	case Refund:
 		return content{Subject: p.T("mail.refund.subject", "Payee", f.Payee, "Amount", f.Amount),
 			Lead: p.T("mail.refund.lead", "Payee", f.Payee, "Amount", f.Amount),
-			Rows: append(rows(row{p.T("mail.row.refunded"), p.Amount(f.Amount)}, row{p.T("mail.row.date"), p.DateTime(f.At)},
-				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}), details...),
+			Rows: rows(row{p.T("mail.row.refunded"), p.Amount(f.Amount)}, row{p.T("mail.row.date"), p.DateTime(f.At)},
+				row{p.T("mail.row.card"), f.Card}, row{p.T("mail.row.payment"), f.Payment}),
 			Button: p.T("mail.receipt.button"), Note: p.T("mail.receipt.note"), Why: p.T("mail.why.payer", "Payee", f.Payee)}
 	}
 
@@ -255,7 +269,7 @@ func writePayer(p *i18n.Printer, kind string, f Facts) content {
 		c.Subject, c.Button = p.T("mail.link.subject", "Payee", f.Payee, "Amount", f.Amount), p.T("mail.link.button", "Amount", f.Amount)
 		c.Rows = rows(row{p.T("mail.row.amount"), p.Amount(f.Amount)})
 	}
-	c.Rows = append(append(c.Rows, details...), row{p.T("mail.row.until"), p.DateTime(f.At)})
+	c.Rows = append(c.Rows, row{p.T("mail.row.until"), p.DateTime(f.At)})
 	return c
 }
 

@@ -75,6 +75,7 @@ type Message struct {
 	EndsAt   time.Time         // useless from then on; zero: never
 	Withdraw string            // names the mails that can be withdrawn together
 	Reader   string            // spelling.EmailKey of a payer's address, for Limit; "" for users, and until AdmitMail
+	Network  string            // spelling.Network of the payer who caused it, for Limit; "" if unknown, and until AdmitMail
 
 	// Kept by the outbox.
 	Sealed    []byte // Data; nil once the mail has ended
@@ -123,19 +124,41 @@ func about(mail string) []byte { return []byte("mail\x00" + mail) }
 func NewID(thing, kind, to string) string { return id.Derive(id.Mail, thing, kind+"\x00"+to) }
 
 // Limit bounds how many mails of a kind may be written since a time. Kind "" counts every mail
-// to a payer, which are those with a Reader. Account, Mode, To and Reader restrict what is
-// counted; "" counts all.
+// to a payer, which are those with a Reader. Account, Mode, To, Reader and Network restrict what
+// is counted; "" counts all.
 type Limit struct {
-	Kind, Account, Mode, To, Reader string
-	Since                           time.Time
-	Most                            int
+	Kind, Account, Mode, To, Reader, Network string
+	Since                                    time.Time
+	Most                                     int
 }
 
+// Bound returns what the limit bounds, for metrics: recipient, network or account.
+func (l Limit) Bound() string {
+	switch {
+	case l.Reader != "" || l.To != "":
+		return "recipient"
+	case l.Network != "":
+		return "network"
+	}
+	return "account"
+}
+
+// reached is the cause of TooMany: what the limit bounds.
+type reached string
+
+func (r reached) Error() string { return "the limit of the " + string(r) + " is reached" }
+
 // TooMany returns the fault of a store past a limit.
-func TooMany(after time.Duration) error {
+func TooMany(l Limit, after time.Duration) error {
 	f := fault.New(fault.KindRateLimited, "too_many_mails", "Too many emails were sent recently; send this one later.")
-	f.RetryAfter = after
+	f.RetryAfter, f.Cause = after, reached(l.Bound())
 	return f
+}
+
+// ReachedBound returns the Bound of the limit that a store's error is about, or "".
+func ReachedBound(err error) string {
+	bound, _ := errors.AsType[reached](err)
+	return string(bound)
 }
 
 // Outcome is the result of a try to send a mail.
@@ -155,8 +178,8 @@ type Outbox interface {
 	PutMails(context.Context, []Message) error
 	// PutMailWithin is PutMails of one mail. It fails with TooMany if a limit is reached.
 	PutMailWithin(ctx context.Context, m Message, limits []Limit) error
-	// AdmitMail records the reader of a mail that was written before its address was known. It
-	// fails with TooMany if a limit is reached. It is repeatable.
+	// AdmitMail records the reader, and the network of m, of a mail that was written before its
+	// address was known. It fails with TooMany if a limit is reached. It is repeatable.
 	AdmitMail(ctx context.Context, m Message, reader string, limits []Limit) error
 	// WithdrawMails drops the account's waiting mails under the keys.
 	WithdrawMails(ctx context.Context, account string, keys []string, at time.Time) error
@@ -210,10 +233,13 @@ type Readers interface {
 	Reader(ctx context.Context, user string) (Reader, error)
 	// PutPreferences replaces a user's preferences.
 	PutPreferences(context.Context, Preferences) error
-	// Refuse keeps an account from sending links to an address (by its spelling.EmailKey);
-	// Refuses reports it.
-	Refuse(ctx context.Context, account, address string, at time.Time) error
-	Refuses(ctx context.Context, account, address string) (bool, error)
+	// TurnOff adds a kind of mail to those that a user does not want, in one write, so that no
+	// concurrent change is lost. It is repeatable.
+	TurnOff(ctx context.Context, user, kind string) error
+	// Refuse keeps an account from sending mails of a kind to an address (by its
+	// spelling.EmailKey): links, or receipts, which stands for refunds too. Refuses reports it.
+	Refuse(ctx context.Context, account, address, kind string, at time.Time) error
+	Refuses(ctx context.Context, account, address, kind string) (bool, error)
 	// TimeZone returns the name of an account's zone; "" is UTC, and the result for an unknown
 	// account.
 	TimeZone(ctx context.Context, account string) (string, error)
@@ -232,6 +258,15 @@ type Email struct {
 
 // ErrPermanent wraps a refusal of a mail that another try would meet again.
 var ErrPermanent = errors.New("the mail server permanently refused this email")
+
+// ServerError is a failure of our own mail server, or of the way to it. It says nothing about the
+// domain of the recipient.
+type ServerError struct{ Err error }
+
+func (e ServerError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the failure.
+func (e ServerError) Unwrap() error { return e.Err }
 
 // Carrier passes mails to a mail server. It returns nil when the server has accepted the mail,
 // and an error that is ErrPermanent if it never will. After any other error the mail may have
@@ -258,8 +293,8 @@ type Service interface {
 	Mails(ctx context.Context, account, before string, limit int) ([]Message, error)
 }
 
-// Subscription is what a one-click link ends: one kind of mail to a user, or the links that an
-// account sends to an address.
+// Subscription is what a one-click link ends: one kind of mail to a user, or the links, or the
+// receipts, that an account sends to an address.
 type Subscription struct {
 	User, Account string
 	Address       string

@@ -75,7 +75,8 @@ type Passkey struct {
 	LastUsedAt time.Time // zero: never
 }
 
-// Guesses counts the failed sign-ins under one key, with the time of the last one.
+// Guesses counts the guesses under one key that were wrong or are being compared, with the time of
+// the last one.
 type Guesses struct {
 	Failures int
 	At       time.Time
@@ -106,8 +107,8 @@ type Change struct {
 	Confirmed, ConfirmedEmail string
 	// Revoke ends the user's sessions, except Keep.
 	Revoke, Keep string
-	// Forget deletes the guesses of a key.
-	Forget string
+	// Forget deletes the guesses of these keys.
+	Forget []string
 	Mails  []mail.Message // sealed
 	Record *idempotency.Record
 }
@@ -133,8 +134,9 @@ type AccessStore interface {
 	TouchSessions(context.Context, map[string]time.Time) error
 	// GuessesOf returns the guesses of a key; zero if there were none.
 	GuessesOf(ctx context.Context, key string) (Guesses, error)
-	// Guess counts one more failure. It first deletes guesses older than since.
-	Guess(ctx context.Context, key string, at, since time.Time) error
+	// PutGuesses replaces the guesses of a key if they are still was, and fails with ErrChanged
+	// otherwise. Zero stands for none, before and after.
+	PutGuesses(ctx context.Context, key string, was, is Guesses) error
 	// PruneTokens removes at most limit tokens that expired before the time, and PruneGuesses
 	// at most limit guesses older than that. They return how many.
 	PruneTokens(ctx context.Context, before time.Time, limit int) (int, error)
@@ -165,6 +167,7 @@ type Client struct {
 	Agent   string // as the browser calls itself
 	Address string // its network is stored, not the whole address
 	Lang    string // of mails to the user
+	Device  string // the statement that the browser keeps; "" is none
 }
 
 // Ceremony is one half of a passkey's registration or sign-in: Options go to the browser, and

@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/spelling"
 )
 
@@ -89,6 +90,13 @@ func (l *Local) newKey(r CreateKeyRequest, now time.Time) (Key, error) {
 		return k, fault.Invalid("scopes", "scopes_missing", "scopes must contain at least one of: %s.", strings.Join(Scopes, ", "))
 	}
 
+	if err := issuer.NoNumber("name", r.Name); err != nil {
+		return k, err
+	}
+	if err := issuer.NoNumber("scopes", r.Scopes...); err != nil {
+		return k, err
+	}
+
 	for _, s := range r.Scopes {
 		if !slices.Contains(Scopes, s) {
 			if len(s) > 40 {
@@ -147,7 +155,7 @@ func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
 
 // RotateKey replaces the secret, if nobody changed the key in the meantime; otherwise it
 // fails with ErrChanged and the old secret stays. Without a grace period the old secret
-// ends at once. A second rotation within the grace period ends the first secret at once.
+// ends at once. A key that is revoked or expired cannot be rotated. A second rotation within the grace period ends the first secret at once.
 func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error) {
 	if graceSeconds < 0 || graceSeconds > int64(MaxGrace/time.Second) {
 		return NewKey{}, fault.Invalid("graceSeconds", "grace_invalid", "graceSeconds must be 0 to %d.", int64(MaxGrace/time.Second))
@@ -161,6 +169,9 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 	now := l.time()
 	if !k.RevokedAt.IsZero() {
 		return NewKey{}, fault.New(fault.KindConflict, "api_key_revoked", "The API key has been revoked; create a new one.")
+	}
+	if !k.ExpiresAt.IsZero() && !l.clockOf(k, now).Before(k.ExpiresAt) {
+		return NewKey{}, fault.New(fault.KindConflict, "api_key_expired", "The API key has expired; create a new one.")
 	}
 
 	stored := k

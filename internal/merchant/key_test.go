@@ -84,6 +84,8 @@ func TestKeyRules(t *testing.T) {
 		{"", Test, Scopes, "", "name", "name_missing"},
 		{strings.Repeat("x", 101), Test, Scopes, "", "name", "too_long"},
 		{"a\x1b[2J", Test, Scopes, "", "name", "invalid_characters"},
+		{"k 4111 1111 1111 1111", Test, Scopes, "", "name", "card_number_in_text"},
+		{"k", Test, []string{"4111111111111111"}, "", "scopes", "card_number_in_text"},
 		{"k", "demo", Scopes, "", "mode", "value_invalid"},
 		{"k", Live, Scopes, "", "mode", "live_mode_unavailable"},
 		{"k", Test, nil, "", "scopes", "scopes_missing"},
@@ -174,6 +176,8 @@ func TestKeyAuthentication(t *testing.T) {
 	want("before its end", e.Key.ID, e.Secret, "")
 	b.now = t0.Add(time.Hour)
 	want("at its end", e.Key.ID, e.Secret, "api_key_expired")
+	_, err = b.RotateKey(t.Context(), account, e.Key.ID, 0, nil)
+	is(t, err, "", "api_key_expired")
 }
 
 func TestKeysOfOthersAndRaces(t *testing.T) {

@@ -167,6 +167,7 @@ type SignUpRequest struct {
 	Invitation                string // the token of one; "" is none
 	Lang                      string // of the mail that asks to confirm the address
 	TimeZone                  string // of a new account; "" is not chosen
+	Address                   string // of the client; it is not stored
 }
 
 // SignedUp is the new user and account.
@@ -181,6 +182,7 @@ type SignedIn struct {
 	Token   string
 	Session Session
 	Proof   string
+	Device  string // the browser keeps it for DeviceLife and sends it as Client.Device; "" for programs
 }
 
 // CreateKeyRequest is a request for an API key.
@@ -287,6 +289,7 @@ type Local struct {
 	now        func() time.Time
 	log        *slog.Logger
 	hasher     *hasher
+	turns      turns // of guesses
 
 	mu      sync.Mutex
 	touched map[string]time.Time // last uses not written yet
@@ -309,11 +312,14 @@ func New(c Config) *Local {
 	return &Local{
 		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails,
 		ring: c.Ring, connectors: c.Connectors,
-		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(), passkeys: relyingParty(c.PublicURL),
+		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(c.Now, c.Log), passkeys: relyingParty(c.PublicURL),
 		resets:  make(chan resetRequest, maxResets),
 		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
 	}
 }
+
+// HashingBusy returns how many requests got ErrBusy since the start.
+func (l *Local) HashingBusy() int64 { return l.hasher.busy.Load() }
 
 // time returns the current time, as precise as the API shows it.
 func (l *Local) time() time.Time { return l.now().UTC().Truncate(time.Millisecond) }

@@ -172,6 +172,11 @@ func credentialContext(account, method string) []byte {
 	return []byte("credentials\x00" + account + "\x00" + method)
 }
 
+// Sealed returns the sealed credentials of an account's method, if it has some, and what opens them.
+func (m Method) Sealed(account string) (p keyring.Purpose, sealed, about []byte) {
+	return keyring.StoreSeal, m.SealedCredentials, credentialContext(account, m.ID)
+}
+
 // Credentials opens the credentials of a method, for its connector only; nil if there are none.
 func (l *Local) Credentials(account string, m Method) (map[string]string, error) {
 	if len(m.SealedCredentials) == 0 {

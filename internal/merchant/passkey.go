@@ -16,6 +16,7 @@ import (
 	"github.com/go-webauthn/webauthn/webauthn"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/spelling"
 )
 
@@ -226,7 +227,7 @@ func passkeyName(name string) (string, error) {
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
 		return "", fault.Invalid("name", "invalid_characters", "name must contain printable characters only.")
 	}
-	return name, nil
+	return name, issuer.NoNumber("name", name)
 }
 
 // RenamePasskey changes a passkey's name.

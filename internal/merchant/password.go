@@ -2,13 +2,10 @@ package merchant
 
 import (
 	"context"
-	"runtime"
 	"strings"
-	"time"
 
 	"github.com/alexedwards/argon2id"
 
-	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/spelling"
 )
 
@@ -22,48 +19,13 @@ var argon = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, Sa
 // with it, so that it takes as long as one with a known login.
 var decoyHash = "$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("A", 22) + "$" + strings.Repeat("A", 43)
 
-// How many hashes run at once, and how long a caller waits for one.
-const (
-	hashesPerCore = 2
-	hashWait      = 2 * time.Second
-)
-
-// hasher bounds how many hashes are computed at once, and how long a caller waits.
-type hasher struct{ slots chan struct{} }
-
-// newHasher returns a hasher for the cores of this machine.
-func newHasher() *hasher {
-	return &hasher{make(chan struct{}, hashesPerCore*runtime.GOMAXPROCS(0))}
-}
-
-// enter takes a slot, and leave returns it. It fails with hashing_busy after hashWait.
-func (h *hasher) enter(ctx context.Context) error {
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	default:
-	}
-
-	wait := time.NewTimer(hashWait)
-	defer wait.Stop()
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	case <-wait.C:
-		return fault.Unavailable("hashing_busy", time.Second, nil, "Too many people are signing in right now; retry.")
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (h *hasher) leave() { <-h.slots }
-
 // hash returns the hash of the password in the spelling of RFC 8265, with our parameters.
-func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	if err := h.enter(ctx); err != nil {
+func (h *hasher) hash(ctx context.Context, s share, password string) (string, error) {
+	leave, err := h.enter(ctx, s)
+	if err != nil {
 		return "", err
 	}
-	defer h.leave()
+	defer leave()
 	return argon2id.CreateHash(spelling.Password(password), &argon)
 }
 
@@ -71,11 +33,12 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 // typed, so that is compared too if it differs: always both, so that the time depends only
 // on what is typed. old reports that only the old hash matches, so that the caller can
 // renew it.
-func (h *hasher) matches(ctx context.Context, password, hash string) (match, old bool, err error) {
-	if err := h.enter(ctx); err != nil {
+func (h *hasher) matches(ctx context.Context, s share, password, hash string) (match, old bool, err error) {
+	leave, err := h.enter(ctx, s)
+	if err != nil {
 		return false, false, err
 	}
-	defer h.leave()
+	defer leave()
 	password = bounded(password)
 	match, err = argon2id.ComparePasswordAndHash(spelling.Password(password), hash)
 	if err != nil || spelling.Password(password) == password {

@@ -51,14 +51,23 @@ func newPassword(next string) error {
 }
 
 // setPassword returns the commit of a new password: other links that would set one are void,
-// guesses are deleted, and the user is notified.
+// guesses are deleted, and the user is notified. Known devices end with the old password. It fails
+// with password_too_common.
 func (l *Local) setPassword(ctx context.Context, u User, next, lang string) (Change, error) {
-	hash, err := l.hasher.hash(ctx, next)
+	account, err := l.users.GetAccount(ctx, u.Account)
+	if err != nil {
+		return Change{}, err
+	}
+	if l.common(next, u, account) {
+		return Change{}, commonPassword("newPassword")
+	}
+	hash, err := l.hasher.hash(ctx, familiar(u.ID), next)
 	if err != nil {
 		return Change{}, err
 	}
 	now := l.time()
-	c := Change{At: now, Password: hash, PasswordUser: u.ID, Revoke: u.ID, Void: KindReset, VoidUser: u.ID, Forget: guessKey(u)}
+	c := Change{At: now, Password: hash, PasswordUser: u.ID, Revoke: u.ID, Void: KindReset, VoidUser: u.ID,
+		Forget: []string{guessKey(u.ID), againKey(u.ID)}}
 	if l.mails {
 		err = l.post(&c, mailTo{kind: mail.PasswordChanged, about: u.ID, email: u.Email, account: u.Account, lang: lang,
 			data: map[string]string{"at": now.Format(time.RFC3339)}})

@@ -1,8 +1,9 @@
 package merchant
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 )
 
 // Faults of signing in that callers may compare with.
@@ -36,117 +38,172 @@ const maxLoginBytes = 4 * MaxEmailBytes
 // ErrCredentials, after the same time. A user with an authenticator also needs a code:
 // without one the answer is ErrOTPRequired, or a proof for the second step if the request
 // asks for it. A code is used up in the commit that opens the session, so of two concurrent
-// sign-ins with one code only one succeeds.
-func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Ticket) (SignedIn, error) {
-	u, err := l.firstFactor(ctx, r)
+// sign-ins with one code only one succeeds. Every try is a guess, and a try that comes too soon is
+// too_many_attempts.
+func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Ticket) (out SignedIn, err error) {
+	c, err := l.claimed(ctx, r)
 	if err != nil {
 		return SignedIn{}, err
 	}
-
-	for range guardTries {
-		var guard Guard
-		if guard, err = l.access.GuardOf(ctx, u.ID); err != nil {
-			return SignedIn{}, err
-		}
-		c := Change{Forget: guessKey(u)}
-		if guard.TOTPOn {
-			if strings.TrimSpace(r.OTP) == "" {
-				return l.between(u, r)
-			}
-			if !l.useCode(&guard, r.OTP) {
-				return SignedIn{}, l.wrong(ctx, guessKey(u), ErrOTP)
-			}
-			c.Guard = &guard
-		}
-		var out SignedIn
-		if out, err = l.openSession(ctx, u, r.Client, c, t); !errors.Is(err, ErrChanged) {
-			return out, err
-		}
-	}
-
-	return SignedIn{}, err
+	err = l.guess(ctx, c.key, func() (v verdict, err error) {
+		out, v, err = l.check(ctx, c, r, t)
+		return v, err
+	})
+	return out, err
 }
 
-// firstFactor returns the user whose password was given, or was proved a moment ago. It
-// counts a failure, and refuses a try that comes too soon with too_many_attempts.
-func (l *Local) firstFactor(ctx context.Context, r SignInRequest) (User, error) {
+// claim is a sign-in before anything secret in it is compared.
+type claim struct {
+	user  User
+	known bool   // somebody has the login
+	proof string // the id of the first step's proof; "" if the password is given
+	key   string // under which the guess is counted
+	share share  // in the queue for a hash
+}
+
+// claimed returns whom the request claims to be: the user of the login, or of a proof. A login
+// that nobody has gets decoyHash, so that the comparison takes as long.
+func (l *Local) claimed(ctx context.Context, r SignInRequest) (claim, error) {
 	if r.Proof != "" {
-		return l.proved(ctx, r.Proof)
+		u, proof, err := l.proved(ctx, r.Proof)
+		if err != nil {
+			return claim{}, err
+		}
+		return l.identified(claim{user: u, known: true, proof: proof}, r.Client), nil
 	}
 
-	login, password := "", r.Password
+	if err := issuer.NoNumber("login", r.Login); err != nil {
+		return claim{}, err // no user has such a login
+	}
+	login := ""
 	var u User
 	err := error(fault.NotFound("user"))
 	if len(r.Login) <= maxLoginBytes && utf8.ValidString(r.Login) {
 		login = LoginKey(r.Login)
 		u, err = l.users.UserByLogin(ctx, strings.ToLower(r.Login))
 	}
-	known, key := err == nil, ""
-	if known {
-		key = guessKey(u)
-	} else {
-		if fault.KindOf(err) != fault.KindNotFound {
-			return User{}, err
-		}
-		u.PasswordHash, key = decoyHash, strangerKey(login)
+	switch {
+	case err == nil:
+		return l.identified(claim{user: u, known: true}, r.Client), nil
+	case fault.KindOf(err) != fault.KindNotFound:
+		return claim{}, err
 	}
 
-	if err := l.mayGuess(ctx, key); err != nil {
-		return User{}, err
-	}
-
-	// For an unknown login this compares with decoyHash, so that it takes as long.
-	match, old, err := l.hasher.matches(ctx, password, u.PasswordHash)
-	if err != nil {
-		return User{}, err
-	}
-	if !match || !known {
-		return User{}, l.wrong(ctx, key, ErrCredentials)
-	}
-	if old {
-		l.rehash(ctx, &u, password)
-	}
-
-	return u, nil
+	return claim{user: User{PasswordHash: decoyHash}, key: strangerKey(login), share: stranger(r.Address)}, nil
 }
 
-// rehash replaces an old hash, of the password as it was typed, by one of its normal form,
-// unless the password was changed meanwhile. If it fails, the old hash stays and the user still
-// signs in; the next sign-in tries again.
-func (l *Local) rehash(ctx context.Context, u *User, password string) {
-	hash, err := l.hasher.hash(ctx, password)
-	if err == nil {
-		err = l.access.Apply(ctx, Change{At: l.time(), Password: hash, PasswordUser: u.ID, PasswordWas: u.PasswordHash})
+// identified fills in where a user's guess is counted and queued: with the device if it is known,
+// and otherwise with everybody who tries to be the user.
+func (l *Local) identified(c claim, client Client) claim {
+	c.key, c.share = guessKey(c.user.ID), stranger(client.Address)
+	if known := l.knownDevice(c.user, client.Device); known != "" {
+		c.key = "device:" + known
+		c.share = familiar(c.key)
 	}
-	if err == nil {
-		var now User
-		if now, err = l.users.UserByID(ctx, u.ID); err == nil {
-			u.PasswordHash = now.PasswordHash // what the second step of the sign-in refers to
+	return c
+}
+
+// check compares what the request gives, as one counted guess, and opens the session.
+func (l *Local) check(ctx context.Context, c claim, r SignInRequest, t *idempotency.Ticket) (SignedIn, verdict, error) {
+	change := Change{Forget: []string{c.key}}
+	// The password may have changed while the guess waited for its turn.
+	now, err := l.users.UserByID(ctx, c.user.ID)
+	if c.known {
+		if err != nil {
+			return SignedIn{}, spared, err
+		}
+		if c.proof != "" && now.PasswordHash != c.user.PasswordHash {
+			return SignedIn{}, spared, ErrProof
+		}
+		c.user = now
+	}
+
+	if c.proof != "" {
+		if err := l.countCode(ctx, c, r); err != nil {
+			return SignedIn{}, spared, err
+		}
+	} else {
+		match, old, err := l.hasher.matches(ctx, c.share, r.Password, c.user.PasswordHash)
+		if err != nil {
+			return SignedIn{}, spared, err
+		}
+		if !match || !c.known {
+			return SignedIn{}, wrong, ErrCredentials
+		}
+		if old {
+			l.renew(ctx, c, r.Password, &change)
 		}
 	}
 
-	if err != nil {
-		l.log.WarnContext(ctx, "a password's hash could not be updated", "user", u.ID, "error", err)
+	for range guardTries {
+		var guard Guard
+		if guard, err = l.access.GuardOf(ctx, c.user.ID); err != nil {
+			return SignedIn{}, spared, err
+		}
+		if guard.TOTPOn {
+			if strings.TrimSpace(r.OTP) == "" {
+				out, err := l.between(ctx, c.user, r, change)
+				return out, spared, err
+			}
+			if !l.useCode(&guard, r.OTP) {
+				return SignedIn{}, wrong, ErrOTP
+			}
+			change.Guard = &guard
+		}
+		var out SignedIn
+		if out, err = l.openSession(ctx, c.user, r.Client, change, t); err == nil {
+			return out, stored, nil
+		}
+		if !errors.Is(err, ErrChanged) {
+			break
+		}
 	}
+
+	return SignedIn{}, spared, err
+}
+
+// countCode counts a code against its proof, before it is compared. It fails with
+// too_many_attempts after codesPerProof: the sign-in must start again.
+func (l *Local) countCode(ctx context.Context, c claim, r SignInRequest) error {
+	if strings.TrimSpace(r.OTP) == "" {
+		return nil
+	}
+	_, _, err := l.count(ctx, "proof:"+c.proof, l.time(), fewCodes)
+	return err
+}
+
+// renew adds to the change a hash of the password in its normal form, to replace one of the
+// password as it was typed, unless the password is changed meanwhile. If it fails, the old hash
+// stays and the user still signs in; the next sign-in tries again.
+func (l *Local) renew(ctx context.Context, c claim, password string, change *Change) {
+	hash, err := l.hasher.hash(ctx, c.share, password)
+	if err != nil {
+		l.log.WarnContext(ctx, "a password's hash could not be updated", "user", c.user.ID, "error", err)
+		return
+	}
+	change.Password, change.PasswordUser, change.PasswordWas = hash, c.user.ID, c.user.PasswordHash
 }
 
 // again checks the password of a signed-in user, for changes that a stolen session must not
-// allow. A wrong one is password_wrong, and counts like a failed sign-in.
+// allow. A wrong one is password_wrong, and counts as a guess.
 func (l *Local) again(ctx context.Context, user, password string) (User, error) {
 	u, err := l.users.UserByID(ctx, user)
 	if err != nil {
 		return User{}, err
 	}
-	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
-		return User{}, err
-	}
 
-	match, _, err := l.hasher.matches(ctx, password, u.PasswordHash)
+	err = l.guess(ctx, againKey(user), func() (verdict, error) {
+		match, _, err := l.hasher.matches(ctx, familiar(user), password, u.PasswordHash)
+		switch {
+		case err != nil:
+			return spared, err
+		case !match:
+			return wrong, fault.Invalid("password", "password_wrong", "The password is wrong.")
+		}
+		return right, nil
+	})
 	if err != nil {
 		return User{}, err
-	}
-	if !match {
-		return User{}, l.wrong(ctx, guessKey(u), fault.Invalid("password", "password_wrong", "The password is wrong."))
 	}
 
 	return u, nil
@@ -154,40 +211,54 @@ func (l *Local) again(ctx context.Context, user, password string) (User, error) 
 
 // proof states that a user's password was right a moment ago.
 type proof struct {
+	ID       string // under which the codes of the second step are counted
 	User     string
-	Password []byte // SHA-256 of the hash that it matched
+	Password []byte // the passwordMark of the hash that it matched
 }
 
 // between returns the proof between the two steps of a sign-in, or ErrOTPRequired if the
-// caller takes no second step.
-func (l *Local) between(u User, r SignInRequest) (SignedIn, error) {
-	if !r.TwoSteps {
-		return SignedIn{}, ErrOTPRequired
+// caller takes no second step. It commits a renewed hash, if the change has one. A second step
+// without a code gets its own proof back, so that a proof never begets another.
+func (l *Local) between(ctx context.Context, u User, r SignInRequest, change Change) (SignedIn, error) {
+	if change.Password != "" {
+		if err := l.access.Apply(ctx, Change{At: l.time(), Password: change.Password, PasswordUser: u.ID,
+			PasswordWas: change.PasswordWas}); err != nil {
+			l.log.WarnContext(ctx, "a password's hash could not be updated", "user", u.ID, "error", err)
+		} else if now, err := l.users.UserByID(ctx, u.ID); err == nil {
+			u.PasswordHash = now.PasswordHash // another request may have been faster
+		}
 	}
-	of := sha256.Sum256([]byte(u.PasswordHash))
-	statement, err := l.state(proofType, proof{u.ID, of[:]}, proofLife)
+
+	switch {
+	case !r.TwoSteps:
+		return SignedIn{}, ErrOTPRequired
+	case r.Proof != "":
+		return SignedIn{Proof: r.Proof}, nil
+	}
+	statement, err := l.state(proofType, proof{rand.Text(), u.ID, passwordMark(u.PasswordHash)}, proofLife)
 	return SignedIn{Proof: statement}, err
 }
 
-// proved returns the user of a proof. It is ErrProof if the proof is invalid or expired, or
-// if the password has changed since.
-func (l *Local) proved(ctx context.Context, statement string) (User, error) {
+// proved returns the user of a proof, and the proof's id. It is ErrProof if the proof is invalid or
+// expired, or if the password has changed since.
+func (l *Local) proved(ctx context.Context, statement string) (User, string, error) {
 	var p proof
-	if err := l.readState(proofType, statement, &p); err != nil {
-		return User{}, ErrProof
+	if err := l.readState(proofType, statement, &p); err != nil || p.ID == "" {
+		return User{}, "", ErrProof
 	}
 	u, err := l.users.UserByID(ctx, p.User)
 	if err != nil {
-		return User{}, unknown(err, ErrProof)
+		return User{}, "", unknown(err, ErrProof)
 	}
-	if of := sha256.Sum256([]byte(u.PasswordHash)); string(of[:]) != string(p.Password) {
-		return User{}, ErrProof
+	if !bytes.Equal(p.Password, passwordMark(u.PasswordHash)) {
+		return User{}, "", ErrProof
 	}
-	return u, l.mayGuess(ctx, guessKey(u))
+	return u, p.ID, nil
 }
 
 // openSession commits a session together with the rest of c, and returns its token. It
-// lasts BrowserLife or SessionLife. Errors are those of Apply: ErrChanged and ErrToken
+// lasts BrowserLife or SessionLife. A browser also gets a statement that makes it a known device.
+// Errors are those of Apply: ErrChanged and ErrToken
 // among them.
 func (l *Local) openSession(ctx context.Context, u User, client Client, c Change, t *idempotency.Ticket) (SignedIn, error) {
 	now := l.time()
@@ -196,13 +267,21 @@ func (l *Local) openSession(ctx context.Context, u User, client Client, c Change
 		life = BrowserLife
 	}
 	s := Session{ID: id.New(id.Session), User: u.ID, Account: u.Account, CreatedAt: now, ExpiresAt: now.Truncate(time.Second).Add(life),
-		Browser: client.Browser, Agent: printable(client.Agent, maxAgentBytes), Network: network(client.Address), LastSeenAt: now}
+		Browser: client.Browser, Agent: agentOf(client), Network: network(client.Address), LastSeenAt: now}
 	token, err := l.token(s, now)
 	if err != nil {
 		return SignedIn{}, err
 	}
 
 	out := SignedIn{Token: token, Session: s}
+	if client.Browser {
+		if c.Password != "" {
+			u.PasswordHash = c.Password
+		}
+		if out.Device, err = l.remember(u, client.Device); err != nil {
+			return SignedIn{}, err
+		}
+	}
 	if c.Record, err = t.Fill(out, now); err != nil {
 		return SignedIn{}, err
 	}
@@ -237,6 +316,14 @@ func (l *Local) amend(ctx context.Context, user string, change func(*Guard) (Cha
 	}
 
 	return err
+}
+
+// agentOf returns how the client calls itself, for the list of sessions.
+func agentOf(c Client) string {
+	if issuer.HasNumber(c.Agent) {
+		return ""
+	}
+	return printable(c.Agent, maxAgentBytes)
 }
 
 // printable returns at most n bytes of text that can be shown in one line. It drops control

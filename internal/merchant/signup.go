@@ -26,7 +26,7 @@ func (l *Local) Policy(context.Context) (Policy, error) {
 // rights of its users; otherwise the user gets a new account, which takes payments from the
 // simulator in test mode. An invitation that was mailed proves the address. User, account,
 // spent invitation, confirmation mail and record are one commit. A taken name or address is
-// ErrTaken.
+// ErrTaken, a password that is easy to guess password_too_common.
 func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Ticket) (SignedUp, error) {
 	now := l.time()
 	invitation, err := l.admitUser(ctx, r.Invitation, now)
@@ -45,8 +45,18 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 		return SignedUp{}, fault.Invalid("email", "invitation_address", "The invitation is for another email address.")
 	}
 
+	var joined Account
+	if invitation != nil && invitation.Account != "" {
+		if joined, err = l.users.GetAccount(ctx, invitation.Account); err != nil {
+			return SignedUp{}, err
+		}
+	}
+	if l.common(r.Password, u, joined) {
+		return SignedUp{}, commonPassword("password")
+	}
+
 	// This hashes before the store is asked, so that a taken name takes as long.
-	if u.PasswordHash, err = l.hasher.hash(ctx, r.Password); err != nil {
+	if u.PasswordHash, err = l.hasher.hash(ctx, stranger(r.Address), r.Password); err != nil {
 		return SignedUp{}, err
 	}
 
@@ -56,11 +66,8 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	}
 	a := Account{ID: u.Account, Name: u.Username, Methods: l.defaults(u.Account), Revision: 1, CreatedAt: now,
 		ConfirmedAt: u.ConfirmedAt, TimeZone: r.TimeZone}
-	if invitation != nil && invitation.Account != "" {
-		if a, err = l.users.GetAccount(ctx, invitation.Account); err != nil {
-			return SignedUp{}, err
-		}
-		u.Account = a.ID
+	if joined.ID != "" {
+		a, u.Account = joined, joined.ID
 		if !u.ConfirmedAt.IsZero() {
 			c.Confirmed, c.ConfirmedEmail = u.ID, u.Email // the account's, too
 		}

@@ -25,8 +25,10 @@ type shelf struct {
 	keys     map[string]Key
 	sessions map[string]Session
 	records  map[string]idempotency.Record
+	guesses  map[string]Guesses
 	reads    int
 	touches  int
+	commits  int    // calls of Apply
 	race     func() // before the next conditional write
 	fail     error  // of the next TouchKeys
 }
@@ -47,6 +49,7 @@ func (s *shelf) record(r *idempotency.Record) error {
 func (s *shelf) Apply(_ context.Context, c Change) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.commits++
 	for _, o := range s.users {
 		if c.User != nil && (o.Username == c.User.Username || o.Email == c.User.Email) {
 			return ErrTaken
@@ -61,6 +64,9 @@ func (s *shelf) Apply(_ context.Context, c Change) error {
 	if c.Session != nil {
 		s.sessions[c.Session.ID] = *c.Session
 	}
+	for _, key := range c.Forget {
+		delete(s.guesses, key)
+	}
 	if u, ok := s.users[c.PasswordUser]; ok && (c.PasswordWas == "" || c.PasswordWas == u.PasswordHash) {
 		u.PasswordHash = c.Password
 		s.users[u.ID] = u
@@ -68,9 +74,23 @@ func (s *shelf) Apply(_ context.Context, c Change) error {
 	return nil
 }
 
-func (s *shelf) GuardOf(_ context.Context, user string) (Guard, error)     { return Guard{User: user}, nil }
-func (s *shelf) GuessesOf(context.Context, string) (Guesses, error)        { return Guesses{}, nil }
-func (s *shelf) Guess(context.Context, string, time.Time, time.Time) error { return nil }
+func (s *shelf) GuardOf(_ context.Context, user string) (Guard, error) { return Guard{User: user}, nil }
+func (s *shelf) GuessesOf(_ context.Context, key string) (Guesses, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guesses[key], nil
+}
+
+func (s *shelf) PutGuesses(_ context.Context, key string, was, is Guesses) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.guesses[key] != was {
+		return ErrChanged
+	}
+	s.guesses[key] = is
+	return nil
+}
+
 func (s *shelf) PruneTokens(context.Context, time.Time, int) (int, error)  { return 0, nil }
 func (s *shelf) PruneGuesses(context.Context, time.Time, int) (int, error) { return 0, nil }
 func (s *shelf) TouchSessions(context.Context, map[string]time.Time) error { return nil }
@@ -261,7 +281,7 @@ const publicURL = "https://pay.example"
 
 func newBench(connectors ...Connector) *bench {
 	s := &shelf{users: map[string]User{}, accounts: map[string]Account{}, keys: map[string]Key{}, sessions: map[string]Session{},
-		records: map[string]idempotency.Record{}}
+		records: map[string]idempotency.Record{}, guesses: map[string]Guesses{}}
 	if connectors == nil {
 		connectors = []Connector{{"simulator", issuer.Capabilities{Types: []string{"card"},
 			Currencies: []money.Currency{"EUR", "USD", "JPY"}, Test: true}}}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -39,11 +40,18 @@ const (
 var (
 	totpOptions    = hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1}
 	recoveryCoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-	errTOTPOff     = fault.New(fault.KindConflict, "totp_off", "Sign-in codes are not turned on.")
+	errTOTPOn      = fault.New(fault.KindConflict, "totp_on",
+		"Sign-in codes are already turned on. Turn them off to use another authenticator.")
+	errTOTPOff = fault.New(fault.KindConflict, "totp_off", "Sign-in codes are not turned on.")
 )
 
 // totpContext binds a sealed secret to its user.
 func totpContext(user string) []byte { return []byte("totp\x00" + user) }
+
+// Sealed returns the sealed secret of the user's authenticator, if there is one, and what opens it.
+func (g Guard) Sealed() (p keyring.Purpose, sealed, about []byte) {
+	return keyring.StoreSeal, g.SealedTOTP, totpContext(g.User)
+}
 
 // Security returns what the user has turned on, without secrets.
 func (l *Local) Security(ctx context.Context, user string) (Security, error) {
@@ -75,14 +83,10 @@ func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer
 	sealed := l.ring.Seal(keyring.StoreSeal, []byte(key.Secret()), totpContext(user))
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if g.TOTPOn {
-			return Change{}, fault.New(
-				fault.KindConflict,
-				"totp_on",
-				"Sign-in codes are already turned on. Turn them off to use another authenticator.",
-			)
+			return Change{}, errTOTPOn
 		}
 		g.SealedTOTP, g.TOTPStep = sealed, 0
-		return Change{Forget: guessKey(u)}, nil
+		return Change{}, nil
 	})
 	if err != nil {
 		return TOTPOffer{}, err
@@ -98,32 +102,36 @@ func offerURL(email, secret string) string {
 }
 
 // ConfirmTOTP turns codes on and returns the recovery codes, which are shown only here. A
-// wrong code is otp_invalid and counts as a failed try. The code that confirms is used up.
-func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, error) {
-	u, err := l.users.UserByID(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.mayGuess(ctx, guessKey(u)); err != nil {
+// wrong code is otp_invalid and counts as a guess. The code that confirms is used up. It fails
+// with totp_on while codes are on, and with totp_off if there is no secret to confirm.
+func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) (codes []string, err error) {
+	if _, err := l.users.UserByID(ctx, user); err != nil {
 		return nil, err
 	}
 
-	var codes []string
-	wrong := fault.Invalid("code", "otp_invalid", "The code is wrong. Check your device's clock and use the next code.")
-	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
-		if g.TOTPOn || g.SealedTOTP == nil {
-			return Change{}, errTOTPOff
+	errCode := error(fault.Invalid("code", "otp_invalid", "The code is wrong. Check your device's clock and use the next code."))
+	err = l.guess(ctx, againKey(user), func() (verdict, error) {
+		err := l.amend(ctx, user, func(g *Guard) (Change, error) {
+			switch {
+			case g.TOTPOn:
+				return Change{}, errTOTPOn
+			case g.SealedTOTP == nil:
+				return Change{}, errTOTPOff
+			case !l.useTOTP(g, tidyCode(code)):
+				return Change{}, errCode
+			}
+			g.TOTPOn, g.TOTPSince = true, l.time()
+			codes, g.Recovery = newRecovery(user)
+			return Change{Forget: []string{againKey(user)}}, nil
+		})
+		switch {
+		case err == nil:
+			return stored, nil
+		case errors.Is(err, errCode):
+			return wrong, err
 		}
-		if !l.useTOTP(g, tidyCode(code)) {
-			return Change{}, wrong
-		}
-		g.TOTPOn, g.TOTPSince = true, l.time()
-		codes, g.Recovery = newRecovery(user)
-		return Change{Forget: guessKey(u)}, nil
+		return spared, err
 	})
-	if err == error(wrong) { //nolint:errorlint // this very value
-		return nil, l.wrong(ctx, guessKey(u), wrong)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -134,31 +142,29 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) ([]string, e
 // EndTOTP turns codes off, and deletes secret and recovery codes. It needs the password,
 // and succeeds if codes are off already.
 func (l *Local) EndTOTP(ctx context.Context, user, password string) error {
-	u, err := l.again(ctx, user, password)
-	if err != nil {
+	if _, err := l.again(ctx, user, password); err != nil {
 		return err
 	}
 	return l.amend(ctx, user, func(g *Guard) (Change, error) {
 		g.TOTPOn, g.SealedTOTP, g.TOTPStep, g.Recovery, g.TOTPSince = false, nil, 0, nil, time.Time{}
-		return Change{Forget: guessKey(u)}, nil
+		return Change{}, nil
 	})
 }
 
 // RenewRecovery replaces the recovery codes and returns the new ones. It needs the
 // password. The old codes end in the same commit.
 func (l *Local) RenewRecovery(ctx context.Context, user, password string) ([]string, error) {
-	u, err := l.again(ctx, user, password)
-	if err != nil {
+	if _, err := l.again(ctx, user, password); err != nil {
 		return nil, err
 	}
 
 	var codes []string
-	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
+	err := l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if !g.TOTPOn {
 			return Change{}, errTOTPOff
 		}
 		codes, g.Recovery = newRecovery(user)
-		return Change{Forget: guessKey(u)}, nil
+		return Change{}, nil
 	})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -41,6 +42,7 @@ const (
 	proofType       = "paylink-proof+jwt"    // of a password, between two steps
 	registerType    = "paylink-register+jwt" // of a passkey's registration
 	passkeyType     = "paylink-passkey+jwt"  // of a sign-in with one
+	deviceType      = "paylink-device+jwt"   // of a browser in which a user has signed in
 	stateAudience   = "paylink-sign-in"
 	maxBearerBytes  = 2048
 	maxStateBytes   = 8192
@@ -52,6 +54,9 @@ const (
 func (r SignUpRequest) user(now time.Time) (User, error) {
 	u := User{ID: id.New(id.User), Account: id.New(id.Account), Username: strings.ToLower(spelling.Pasted(r.Username)), Date: now,
 		CreatedAt: now}
+	if err := issuer.NoNumber("username", r.Username); err != nil {
+		return u, err
+	}
 	odd := func(c rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", c) }
 	if len(u.Username) < MinUsernameBytes || len(u.Username) > MaxUsernameBytes || strings.ContainsFunc(u.Username, odd) {
 		return u, fault.Invalid(
@@ -85,8 +90,11 @@ func (r SignUpRequest) user(now time.Time) (User, error) {
 }
 
 // checkEmail returns the address as it is stored: in lower case, its domain in ASCII. It
-// checks only the form.
+// checks only the form, and that there is no card number in it.
 func checkEmail(email string) (string, error) {
+	if err := issuer.NoNumber("email", email); err != nil {
+		return "", err
+	}
 	address, err := spelling.Email(email)
 	if err != nil {
 		return "", fault.Invalid("email", "email_invalid", "email must be a bare address of at most %d bytes, such as a@example.com.",

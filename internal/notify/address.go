@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/spelling"
 )
 
@@ -65,6 +66,9 @@ func PublicAddress(a netip.Addr) bool {
 // something is sent, and then the exact address connected to is checked, so a name that
 // changes its address later gains nothing.
 func checkURL(raw string, allowPrivate bool) (string, *fault.Error) {
+	if err := issuer.NoNumber("url", raw); err != nil {
+		return "", fault.From(err)
+	}
 	spelled, u, err := spelling.URL(raw)
 	switch {
 	case raw == "":

@@ -182,6 +182,7 @@ func testCreateRules(t *testing.T, store string) {
 		{"no host", "https:///hooks", nil, "url_invalid"},
 		{"space", "https://example.com/a b", nil, "url_invalid"},
 		{"credentials", "https://u:p@example.com/", nil, "url_has_credentials"},
+		{"card", "https://example.com/?c=4111111111111111", nil, "card_number_in_text"},
 		{"fragment", "https://example.com/#a", nil, "url_has_fragment"},
 		{"empty fragment", "https://example.com/#", nil, "url_has_fragment"},
 		{"long", "https://example.com/" + strings.Repeat("a", 2048-19), nil, "url_too_long"},

@@ -17,6 +17,7 @@ type Metrics struct {
 	refused  prometheus.Counter
 	relayed  prometheus.Histogram
 	mails    *prometheus.CounterVec
+	bounded  *prometheus.CounterVec // emails
 	limited  *prometheus.CounterVec
 	gone     *prometheus.CounterVec
 	assessed *prometheus.HistogramVec
@@ -43,6 +44,8 @@ func NewMetrics() *Metrics {
 	m.assessed = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "paylink_fraud_assess_seconds",
 		Help:    "Time of the assessment of a payment attempt, by decision and reason.",
 		Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .1, 1}}, []string{"action", "why"})
+	m.bounded = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_mails_limited_total",
+		Help: "Emails to payers that a daily limit held back, by what it bounds: account, recipient or network."}, []string{"bound"})
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_requests_limited_total",
 		Help: "Requests refused by a rate limit, by limit."}, []string{"limit"})
 	m.gone = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "paylink_issuer_gone_total",
@@ -94,7 +97,11 @@ func (m *Metrics) Assessed(action, why string, took time.Duration) {
 }
 
 // Mails registers the mail metrics; for a process that sends.
-func (m *Metrics) Mails() { m.registry.MustRegister(m.mails) }
+func (m *Metrics) Mails() { m.registry.MustRegister(m.mails, m.bounded) }
+
+// MailLimited records that a limit on emails to payers was reached: of an account, a recipient or a
+// network.
+func (m *Metrics) MailLimited(bound string) { m.bounded.WithLabelValues(bound).Inc() }
 
 // Mail records a try to send a mail.
 func (m *Metrics) Mail(kind, outcome string) { m.mails.WithLabelValues(kind, outcome).Inc() }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 )
 
@@ -134,7 +135,7 @@ func (in DisputeInput) check() error {
 	if len(in.Reference) > MaxDisputeReferenceBytes {
 		return fault.Invalid("reference", "too_long", "The reference has at most %d bytes.", MaxDisputeReferenceBytes)
 	}
-	return nil
+	return issuer.NoNumber("reference", in.Reference)
 }
 
 func (s *step) disputeOpens() error {

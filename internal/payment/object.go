@@ -47,7 +47,7 @@ type CardObject struct {
 	Brand       string `json:"brand"`
 	Last4       string `json:"last4"`
 	BIN         string `json:"bin,omitempty"`
-	Fingerprint string `json:"fingerprint,omitempty"` // equal for the same card within an account and mode
+	Fingerprint string `json:"fingerprint,omitempty"` // equal for the same card; many cards share it
 }
 
 // PayerObject is the person who pays.

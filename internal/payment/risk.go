@@ -34,11 +34,11 @@ const (
 // and what people decided since. It is part of the payment, so it is committed with it and
 // reported by its events.
 //
-// Fingerprint and Address are keyed per account and mode: the same card has another fingerprint
-// at another account, so no two tenants can compare theirs.
+// Fingerprint recognizes a card and does not identify it: thousands of numbers share it
+// (issuer.Card.Fingerprint).
 type Risk struct {
-	Fingerprint string `json:"fingerprint,omitempty"` // of the card: a keyed hash
-	BIN         string `json:"bin,omitempty"`         // the card's first six digits (PCI DSS 3.4.1)
+	Fingerprint string `json:"fingerprint,omitempty"` // of the card
+	BIN         string `json:"bin,omitempty"`         // the card's first digits, at most six (PCI DSS 3.4.1)
 	Address     string `json:"address,omitempty"`     // prefix of the payer's address: /24 or /48
 	Country     string `json:"country,omitempty"`     // of the address, as a trusted proxy reported it; ISO 3166 alpha-2
 

@@ -72,6 +72,24 @@ func Name(config *pgx.ConnConfig) string {
 	return fmt.Sprintf("postgres://%s/%s", net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), config.Database)
 }
 
+// Run runs statements without arguments, in one transaction, on a connection of its own.
+func Run(ctx context.Context, url, statements string) (err error) {
+	config, err := Parse(url)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	if err := Check(ctx, conn); err != nil {
+		return err
+	}
+	_, err = conn.PgConn().Exec(ctx, statements).ReadAll()
+	return err
+}
+
 // Check verifies the server and the session. Call it with each new connection. It returns an error
 // for a server that is too old or runs without fsync, and sets a session whose commits would not
 // wait for the disk to wait.

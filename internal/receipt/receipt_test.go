@@ -118,13 +118,13 @@ func TestAnAlteredReceiptIsRefused(t *testing.T) {
 // invalidates it.
 func TestReceiptsOutliveRotation(t *testing.T) {
 	dir := t.TempDir()
-	ring, err := keyring.Open(dir, t0)
+	ring, err := keyring.In(dir).Open(t0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	token, _ := sign(t, ring)
 	for year := 1; year <= 9; year++ {
-		if _, err := keyring.Rotate(dir, keyring.ReceiptSign, t0.AddDate(year, 0, 0)); err != nil {
+		if _, err := keyring.In(dir).Rotate(keyring.ReceiptSign, t0.AddDate(year, 0, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,7 +136,7 @@ func TestReceiptsOutliveRotation(t *testing.T) {
 		t.Fatalf("after nine rotations: %v", err)
 	}
 	kid, _ := keyring.ParseKeyID(s.KeyID)
-	if err := keyring.Revoke(dir, kid, t0); err != nil {
+	if err := keyring.In(dir).Revoke(kid, t0); err != nil {
 		t.Fatal(err)
 	}
 	if err := ring.Reload(); err != nil {

@@ -82,7 +82,7 @@ func analystSuite(t *testing.T, a history.Analyst, account string, made []paymen
 // analyst returns the service over the wire.
 func (w *world) analyst(t *testing.T, svc history.Analyst) *rpc.Analyst {
 	t.Helper()
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 	rpc.ServeAnalyst(s, svc)
 	url, _ := listen(t, s, nil)

@@ -72,7 +72,7 @@ func (j *judge) Challenge(_ context.Context, l link.Link, attempt, address strin
 // the wire.
 func TestEveryFieldOfAnAssessmentCrosses(t *testing.T) {
 	w, j := newWorld(t), &judge{}
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 	rpc.ServeAssessor(s, j)
 	url, _ := listen(t, s, nil)

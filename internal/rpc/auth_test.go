@@ -12,11 +12,15 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +31,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
+	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/rpc"
 )
@@ -60,25 +65,68 @@ func ask(t *testing.T, c *http.Client, method, url, body string, header map[stri
 	return res.StatusCode, string(raw)
 }
 
-// keeper remembers the last signed request that passes through it.
+// captured is a signed request as a listener on the network sees it.
+type captured struct {
+	path, body string
+	header     map[string]string
+}
+
+// keeper remembers the last signed request that passes through it. If it is holding, it answers
+// itself, and the request reaches nobody.
 type keeper struct {
-	mu   sync.Mutex
-	last http.Header
 	http.Handler
+	mu   sync.Mutex
+	hold bool
+	last captured
 }
 
 func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	// The first request of a caller does not name the instance, and is of no use.
+	named := !strings.Contains(r.Header.Get("Authorization"), " - ")
 	k.mu.Lock()
-	k.last = r.Header.Clone()
+	if named {
+		k.last = captured{path: r.URL.Path, body: string(body), header: map[string]string{}}
+		for _, name := range []string{"Authorization", "Connect-Timeout-Ms"} {
+			k.last.header[name] = r.Header.Get(name)
+		}
+	}
+	hold := k.hold && named
 	k.mu.Unlock()
+	if hold {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	k.Handler.ServeHTTP(w, r)
 }
 
-// TestUnauthenticatedIsRefused checks that a caller that does not prove to know the secret is
-// refused, for every procedure, without side effects.
+// seen returns the last request.
+func (k *keeper) seen() captured {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.last
+}
+
+// behind serves a server on loopback behind a keeper.
+func behind(t *testing.T, s *rpc.Server, hold bool) (url string, k *keeper) {
+	t.Helper()
+	k = &keeper{Handler: s.Handler(), hold: hold}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	good(t, err)
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	h := &http.Server{Handler: k, Protocols: p, ReadHeaderTimeout: time.Minute}
+	go func() { _ = h.Serve(l) }()
+	t.Cleanup(func() { _ = h.Close() })
+	return "http://" + l.Addr().String(), k
+}
+
+// TestUnauthenticatedIsRefused checks that a caller that does not prove to hold a key is refused,
+// for every procedure, without side effects.
 func TestUnauthenticatedIsRefused(t *testing.T) {
 	w := newWorld(t)
-	file := secretFile(t)
+	file := keysFile(t)
 	var done atomic.Int64
 	script := func(context.Context, issuer.Notice) error { done.Add(1); return nil }
 	server := w.notices(credentials(t, file, ""), script)
@@ -88,8 +136,8 @@ func TestUnauthenticatedIsRefused(t *testing.T) {
 	for _, path := range []string{noticePath, "/paylink.transactions/Submit", "/paylink.transactions/GetIdempotency", "/readyz",
 		"/healthz", "/simulator/3ds.css", "/", "/nowhere", "/metrics"} {
 		for _, method := range []string{"GET", "POST"} {
-			for name, auth := range map[string]string{"nothing": "", "a bare secret": "Bearer hunter2", "nonsense": "Paylink-HMAC-SHA256 a b c",
-				"no mac": "Paylink-HMAC-SHA256 00000000 1 ", "basic": "Basic YTpi"} {
+			for name, auth := range map[string]string{"nothing": "", "a bare secret": "Bearer hunter2", "nonsense": "Paylink-Pair-HMAC-SHA256 a b c d e",
+				"no mac": "Paylink-Pair-HMAC-SHA256 00000000 1 n i ", "basic": "Basic YTpi"} {
 				h := map[string]string{}
 				if auth != "" {
 					h["Authorization"] = auth
@@ -100,11 +148,11 @@ func TestUnauthenticatedIsRefused(t *testing.T) {
 			}
 		}
 	}
-	if err := w.clients(credentials(t, secretFile(t), ""), url).transactions.Notice(t.Context(), issuer.Notice{}); fault.Code(
+	if err := w.clients(credentials(t, keysFile(t), ""), url).transactions.Notice(t.Context(), issuer.Notice{}); fault.Code(
 		err,
 	) != "service_unavailable" ||
 		!rpc.NotSent(err) {
-		t.Errorf("with another secret: %v", err)
+		t.Errorf("with the keys of another root: %v", err)
 	}
 	if done.Load() != 0 {
 		t.Fatalf("%d refused calls were done", done.Load())
@@ -118,111 +166,223 @@ func TestUnauthenticatedIsRefused(t *testing.T) {
 	}
 }
 
-// TestProofCoversTheRequest checks that an intercepted request cannot be altered, sent elsewhere,
-// or replayed later.
+// TestProofCoversTheRequest checks that an intercepted request cannot be altered or kept for
+// later, and that it is accepted once.
 func TestProofCoversTheRequest(t *testing.T) {
 	w := newWorld(t)
-	file := secretFile(t)
+	file := keysFile(t)
 	clock := time.Now()
 	var mu sync.Mutex
 	now := func() time.Time { mu.Lock(); defer mu.Unlock(); return clock }
-	c, err := rpc.NewCredentials(file, "", now)
+	c, err := rpc.NewCredentials(everyService, file, "", now)
 	good(t, err)
 	var done atomic.Int64
-	server := w.notices(c, func(context.Context, issuer.Notice) error { done.Add(1); return nil })
-	seen := &keeper{Handler: server.Handler()}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	good(t, err)
-	p := new(http.Protocols)
-	p.SetUnencryptedHTTP2(true)
-	h := &http.Server{Handler: seen, Protocols: p, ReadHeaderTimeout: time.Minute}
-	go func() { _ = h.Serve(l) }()
-	t.Cleanup(func() { _ = h.Close() })
-	url := "http://" + l.Addr().String()
-	good(t, w.clients(credentials(t, file, ""), url).transactions.Notice(t.Context(), issuer.Notice{Reference: "a"}))
+	url, seen := behind(t, w.notices(c, func(context.Context, issuer.Notice) error { done.Add(1); return nil }), true)
+	client := w.clients(credentials(t, file, ""), url).transactions
+	if err := client.Notice(t.Context(), issuer.Notice{Reference: "a"}); !rpc.NotSent(err) {
+		t.Fatalf("the request was not intercepted: %v", err)
+	}
+	sent, raw := seen.seen(), cleartext()
 	seen.mu.Lock()
-	header := map[string]string{}
-	for _, name := range []string{"Authorization", "Connect-Timeout-Ms"} {
-		header[name] = seen.last.Get(name)
-	}
+	seen.hold = false
 	seen.mu.Unlock()
-	const body = `{"Reference":"a","Answer":{"Outcome":0,"IssuerReference":"","Amount":{"minor":0,"currency":""},"Captured":false,"Code":"","Message":"","ActionURL":"","At":"0001-01-01T00:00:00Z"},"Dispute":null}`
-	raw := cleartext()
-	if status, answer := ask(t, raw, "POST", url+noticePath, body, header); status != http.StatusOK {
-		t.Fatalf("the request as it was seen: %d %s (the test spells the body wrongly?)", status, answer)
-	}
-	altered := map[string]string{"Authorization": header["Authorization"], "Connect-Timeout-Ms": "60000"}
-	for name, again := range map[string]struct {
-		path, body string
-		header     map[string]string
-	}{
-		"another body":     {noticePath, strings.Replace(body, `"a"`, `"b"`, 1), header},
-		"another path":     {"/paylink.transactions/Repair", body, header},
-		"a query":          {noticePath + "?a=b", body, header},
-		"another deadline": {noticePath, body, altered},
-		"another id": {noticePath, body, map[string]string{"Authorization": header["Authorization"],
-			"Connect-Timeout-Ms": header["Connect-Timeout-Ms"], "Request-Id": "x"}},
-	} {
-		if status, _ := ask(t, raw, "POST", url+again.path, again.body, again.header); status != http.StatusUnauthorized {
-			t.Errorf("%s: %d", name, status)
+	send := func(name, path, body string, change map[string]string, want int) {
+		t.Helper()
+		header := maps.Clone(sent.header)
+		maps.Copy(header, change)
+		if status, answer := ask(t, raw, "POST", url+path, body, header); status != want {
+			t.Errorf("%s: %d %s, want %d", name, status, answer, want)
 		}
 	}
+	refused := http.StatusUnauthorized
+	auth := strings.Fields(sent.header["Authorization"])
+	altered := func(i int, to string) map[string]string {
+		fields := slices.Clone(auth)
+		fields[i] = to
+		return map[string]string{"Authorization": strings.Join(fields, " ")}
+	}
+	send("another body", sent.path, strings.Replace(sent.body, `"a"`, `"b"`, 1), nil, refused)
+	send("another path", "/paylink.transactions/Repair", sent.body, nil, refused)
+	send("a query", sent.path+"?a=b", sent.body, nil, refused)
+	send("another deadline", sent.path, sent.body, map[string]string{"Connect-Timeout-Ms": "60000"}, refused)
+	send("another id", sent.path, sent.body, map[string]string{"Request-Id": "x"}, refused)
+	send("another time", sent.path, sent.body, altered(2, earlier(t, auth[2])), refused)
+	send("another nonce", sent.path, sent.body, altered(3, "another"), refused)
+	send("another instance", sent.path, sent.body, altered(4, "another"), refused)
+	send("no instance", sent.path, sent.body, altered(4, "-"), refused)
+	if done.Load() != 0 {
+		t.Fatalf("%d altered requests were carried out", done.Load())
+	}
+	send("the request as it was", sent.path, sent.body, nil, http.StatusOK)
+	send("the same once more", sent.path, sent.body, nil, refused)
+	if done.Load() != 1 {
+		t.Errorf("%d calls were carried out, 1 was good", done.Load())
+	}
+
+	seen.mu.Lock()
+	seen.hold = true
+	seen.mu.Unlock()
+	_ = client.Notice(t.Context(), issuer.Notice{Reference: "b"})
+	sent = seen.seen()
+	seen.mu.Lock()
+	seen.hold = false
+	seen.mu.Unlock()
 	mu.Lock()
 	clock = clock.Add(time.Minute)
 	mu.Unlock()
-	if status, _ := ask(t, raw, "POST", url+noticePath, body, header); status != http.StatusUnauthorized {
-		t.Errorf("a minute later: %d", status)
-	}
-	if done.Load() != 2 {
-		t.Errorf("%d calls were done, 2 were good", done.Load())
+	send("a minute later", sent.path, sent.body, nil, refused)
+	if done.Load() != 1 {
+		t.Errorf("%d calls were carried out, 1 was good", done.Load())
 	}
 }
 
-// TestSecretRotates accepts a new secret beside the old one, then sends it, then removes the old
-// one. No request is refused on the way, and no process restarts.
-func TestSecretRotates(t *testing.T) {
+// TestFirstRequestIsLarge checks that the first request to an instance, which is sent twice, may
+// have a large body.
+func TestFirstRequestIsLarge(t *testing.T) {
 	w := newWorld(t)
-	before, after := strings.Repeat("old-secret-", 4), strings.Repeat("new-secret-", 4)
-	serverFile, clientFile := secretFile(t, before), secretFile(t, before)
+	c := credentials(t, keysFile(t), "")
+	var got int
+	url, _ := listen(t, w.notices(c, func(_ context.Context, n issuer.Notice) error { got = len(n.Reference); return nil }), nil)
+	const size = rpc.MaxRequestBytes - 1024
+	good(t, w.clients(c, url).transactions.Notice(t.Context(), issuer.Notice{Reference: strings.Repeat("x", size)}))
+	if got != size {
+		t.Errorf("%d bytes arrived, want %d", got, size)
+	}
+}
+
+// earlier returns a time in milliseconds that is one less.
+func earlier(t *testing.T, millis string) string {
+	t.Helper()
+	n, err := strconv.ParseInt(millis, 10, 64)
+	good(t, err)
+	return strconv.FormatInt(n-1, 10)
+}
+
+// TestCapturedRequestChangesNothing sends requests that made a key and a refund again, to the same
+// instance, to another one of the service, and to one that was started later.
+func TestCapturedRequestChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	file := keysFile(t)
+	a := w.local.account(t).Account
+	url, seen := behind(t, w.serve(credentials(t, file, "")), false)
+	other, _ := listen(t, w.serve(credentials(t, file, "")), nil)
+	far, raw := w.clients(credentials(t, file, ""), url), cleartext()
+	again := func(what string) {
+		t.Helper()
+		sent := seen.seen()
+		restarted, _ := listen(t, w.serve(credentials(t, file, "")), nil)
+		for name, to := range map[string]string{"the instance": url, "another instance": other, "a later instance": restarted} {
+			for range 3 {
+				if status, _ := ask(t, raw, "POST", to+sent.path, sent.body, sent.header); status != http.StatusUnauthorized {
+					t.Errorf("%s, sent again to %s: %d", what, name, status)
+				}
+			}
+		}
+	}
+
+	_, err := far.users.CreateKey(t.Context(), merchant.CreateKeyRequest{Account: a.ID, Mode: link.Test, Name: "one",
+		Scopes: []string{"links:read"}}, nil)
+	good(t, err)
+	again("CreateKey")
+	if keys, err := w.local.users.Keys(t.Context(), a.ID, "", 10); err != nil || len(keys) != 1 {
+		t.Errorf("%d keys, %v", len(keys), err)
+	}
+
+	l, err := far.links.Create(t.Context(), linkRequest(a))
+	good(t, err)
+	p, err := far.transactions.Submit(t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: card(t, "4242424242424242")})
+	good(t, err)
+	_, _, err = far.transactions.Refund(t.Context(), a.ID, link.Test, p.ID, payment.RefundInput{Amount: "1.00"}, nil)
+	good(t, err)
+	again("Refund")
+	if p, err = w.store.GetPayment(t.Context(), a.ID, p.ID); err != nil || p.RefundedMinor != 100 || len(p.Refunds) != 1 {
+		t.Errorf("refunded %d in %d refunds, %v", p.RefundedMinor, len(p.Refunds), err)
+	}
+}
+
+// TestKeysRotate adds a new root, uses it, and retires the old one. No request is refused on the
+// way, and no process restarts.
+func TestKeysRotate(t *testing.T) {
+	w := newWorld(t)
+	dir, root := t.TempDir(), rootFile(t)
+	serverFile, clientFile := filepath.Join(dir, "server.json"), filepath.Join(dir, "client.json")
+	export := func(file string) {
+		t.Helper()
+		_, err := rpc.ExportKeys(root, everyService, file)
+		good(t, err)
+	}
+	old := exported(t, root, everyService...)
+	export(serverFile)
+	export(clientFile)
 	server, client := credentials(t, serverFile, ""), credentials(t, clientFile, "")
 	for _, c := range []*rpc.Credentials{server, client} {
 		go func() { _ = c.Watch(t.Context(), 5*time.Millisecond, w.log) }()
 	}
 	url, _ := listen(t, w.notices(server, func(context.Context, issuer.Notice) error { return nil }), nil)
 	far := w.clients(client, url).transactions
-	write := func(file string, secrets ...string) {
-		t.Helper()
-		good(t, os.WriteFile(file+".new", []byte(strings.Join(secrets, "\n")), 0o600))
-		good(t, os.Rename(file+".new", file))
-	}
-	works := func(c string) bool {
-		return w.clients(credentials(t, secretFile(t, c), ""), url).transactions.Notice(t.Context(), issuer.Notice{}) == nil
+	works := func(file string) bool {
+		return w.clients(credentials(t, file, ""), url).transactions.Notice(t.Context(), issuer.Notice{}) == nil
 	}
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
-	write(serverFile, before, after)
-	await.Until(t, "the new secret is accepted", func() bool { return works(after) })
+
+	good(t, rpc.RotateRoot(root, time.Now(), time.Hour))
+	if rpc.RotateRoot(root, time.Now(), 0) == nil || rpc.RetireRoot(root, time.Now()) == nil {
+		t.Error("a rotation that is not finished was repeated or ended")
+	}
+	export(serverFile)
+	good(t, rpc.RetireRoot(root, time.Now().Add(2*time.Hour)))
+	fresh := exported(t, root, everyService...)
+	await.Until(t, "the new keys are accepted", func() bool { return works(fresh) })
+	if !works(old) {
+		t.Error("the old keys are refused before they are retired")
+	}
+	export(clientFile)
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
-	write(clientFile, after, before)
-	write(serverFile, after)
-	await.Until(t, "the old secret is refused", func() bool { return !works(before) })
-	await.Until(t, "the client sends the new one", func() bool { return far.Notice(t.Context(), issuer.Notice{}) == nil })
+	export(serverFile)
+	await.Until(t, "the old keys are refused", func() bool { return !works(old) })
+	await.Until(t, "the client uses the new ones", func() bool { return far.Notice(t.Context(), issuer.Notice{}) == nil })
+
 	// An invalid file changes nothing.
-	write(serverFile, "short")
-	await.Until(t, "the file was looked at", func() bool { return strings.Contains(w.logs.String(), "could not be reloaded") })
+	good(t, os.WriteFile(serverFile+".new", []byte("short"), 0o600))
+	good(t, os.Rename(serverFile+".new", serverFile))
+	await.Until(t, "the file was read", func() bool { return strings.Contains(w.logs.String(), "could not be reloaded") })
 	good(t, far.Notice(t.Context(), issuer.Notice{}))
-	for name, content := range map[string]string{"empty": "\n", "short": "abc\n", "many": strings.Repeat(after+"\n", 9)} {
-		path := filepath.Join(t.TempDir(), "s")
+}
+
+// TestKeysThatAreRefused checks the files that a process does not start with.
+func TestKeysThatAreRefused(t *testing.T) {
+	root := rootFile(t)
+	for name, content := range map[string]string{"empty": "", "nothing": "{}", "a list": "[]", "short": `{"pairs":[{"caller":"gateway","target":"verifier","keys":[{"key":"YWJj"}]}]}`,
+		"many": `{"pairs":[` + strings.Repeat(`{"caller":"gateway","target":"verifier","keys":[{"key":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]},`, 2) +
+			`{"caller":"gateway","target":"verifier","keys":[{"key":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]}]}`} {
+		path := filepath.Join(t.TempDir(), "keys.json")
 		good(t, os.WriteFile(path, []byte(content), 0o600))
-		if _, err := rpc.NewCredentials(path, "", time.Now); err == nil {
+		if _, err := rpc.NewCredentials([]string{"verifier"}, path, "", time.Now); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	good(t, os.Chmod(clientFile, 0o644)) // that it is refused is the point
-	if _, err := rpc.NewCredentials(clientFile, "", time.Now); err == nil {
-		t.Error("a secret that everybody can read was accepted")
+	if _, err := rpc.NewCredentials([]string{"users"}, exported(t, root, "verifier"), "", time.Now); err == nil ||
+		!strings.Contains(err.Error(), "gateway to users") {
+		t.Errorf("the keys of another service: %v", err)
 	}
-	if _, err := rpc.NewCredentials("", "", time.Now); err == nil {
+	if _, err := rpc.NewCredentials(everyService, root, "", time.Now); err == nil {
+		t.Error("the root was accepted as keys")
+	}
+	file := keysFile(t)
+	good(t, os.Chmod(file, 0o644)) // that it is refused is the point
+	if _, err := rpc.NewCredentials(everyService, file, "", time.Now); err == nil {
+		t.Error("keys that everybody can read were accepted")
+	}
+	if _, err := rpc.NewCredentials(everyService, "", "", time.Now); err == nil {
 		t.Error("no credentials at all were accepted")
+	}
+	if rpc.CreateRoot(root, time.Now()) == nil {
+		t.Error("a root was replaced")
+	}
+	for _, path := range []string{root, exported(t, root, "users")} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", path, info.Mode(), err)
+		}
 	}
 }
 
@@ -247,14 +407,23 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{key, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
-// folder writes a certificate with its key, and the authority to trust.
+// folder writes a certificate of every service with its key, and the authority to trust.
 func (a *authority) folder(t *testing.T, dir string, trust *authority) string {
+	t.Helper()
+	return a.folderOf(t, dir, trust, everyService...)
+}
+
+// folderOf is folder for some of the services.
+func (a *authority) folderOf(t *testing.T, dir string, trust *authority, services ...string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	good(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "a service"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	for _, service := range services {
+		template.URIs = append(template.URIs, &url.URL{Scheme: "spiffe", Host: "paylink", Path: "/" + service})
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	good(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
@@ -311,9 +480,31 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// TestSecretAndTLS checks that with both, a certificate alone is not enough.
-func TestSecretAndTLS(t *testing.T) {
-	w, ca, file := newWorld(t), newAuthority(t), secretFile(t)
+// TestCertificateNamesItsService checks that a process does not start with the certificate of
+// another service, and that a caller does not take one for the service that it calls.
+func TestCertificateNamesItsService(t *testing.T) {
+	w, ca := newWorld(t), newAuthority(t)
+	links := ca.folderOf(t, t.TempDir(), ca, "links")
+	if _, err := rpc.NewCredentials([]string{"users"}, "", links, time.Now); err == nil || !strings.Contains(err.Error(), "spiffe://paylink/users") {
+		t.Errorf("the certificate of links for users: %v", err)
+	}
+	url, _ := listen(t, w.serve(credentialsOf(t, []string{"links"}, "", links)), nil)
+	gateway := credentialsOf(t, []string{"gateway"}, "", ca.folderOf(t, t.TempDir(), ca, "gateway"))
+	if _, err := w.clients(gateway, url).links.List(t.Context(), link.Filter{Account: "acc", Mode: link.Test}); err != nil {
+		t.Error(err)
+	}
+	impostor := credentialsOf(t, []string{"users"}, "", ca.folderOf(t, t.TempDir(), ca, "users"))
+	impostor.SetCertificate(links)
+	url, _ = listen(t, w.serve(impostor), nil)
+	if _, err := w.clients(gateway, url).users.Policy(t.Context()); !rpc.NotSent(err) {
+		t.Errorf("links was taken for users: %v", err)
+	}
+}
+
+// TestKeysAndTLS checks that with both, a certificate alone is not enough, and that both must name
+// the same caller.
+func TestKeysAndTLS(t *testing.T) {
+	w, ca, file := newWorld(t), newAuthority(t), keysFile(t)
 	url, _ := listen(
 		t,
 		w.notices(credentials(t, file, ca.folder(t, t.TempDir(), ca)), func(context.Context, issuer.Notice) error { return nil }),
@@ -322,6 +513,20 @@ func TestSecretAndTLS(t *testing.T) {
 	good(t, w.clients(credentials(t, file, ca.folder(t, t.TempDir(), ca)), url).transactions.Notice(t.Context(), issuer.Notice{}))
 	if err := w.clients(credentials(t, "", ca.folder(t, t.TempDir(), ca)), url).transactions.Notice(t.Context(), issuer.Notice{}); err == nil {
 		t.Error("a certificate alone was enough")
+	}
+	root := rootFile(t)
+	of := func(certificate string, services ...string) *rpc.Credentials {
+		return credentialsOf(t, services, exported(t, root, services...), ca.folderOf(t, t.TempDir(), ca, certificate))
+	}
+	url, _ = listen(t, w.notices(of("transactions", "transactions"), func(context.Context, issuer.Notice) error { return nil }), nil)
+	notice := func(c *rpc.Credentials) error {
+		return w.clients(c, url).transactions.Notice(t.Context(), issuer.Notice{})
+	}
+	good(t, notice(of("simulator", "simulator")))
+	mixed := of("simulator", "simulator")
+	mixed.SetCertificate(ca.folderOf(t, t.TempDir(), ca, "verifier"))
+	if err := notice(mixed); !rpc.NotSent(err) {
+		t.Errorf("the simulator's key with the verifier's certificate: %v", err)
 	}
 }
 
@@ -364,7 +569,7 @@ func (c tapped) Write(b []byte) (int, error) {
 func TestI15NoCardOnTheWire(t *testing.T) {
 	const number, cvc = "4000000000006108", "739"
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	var heard *tap
 	url, _ := listen(t, w.serve(c), func(l net.Listener) net.Listener { heard = &tap{Listener: l}; return heard })
 	b := w.clients(c, url)

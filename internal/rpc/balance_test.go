@@ -85,7 +85,7 @@ func cut() error { panic(http.ErrAbortHandler) }
 
 func TestCallsGoRound(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	all := w.replicas(c, 3)
 	far := w.clients(c, urls(all)...)
 	for range 30 {
@@ -119,7 +119,7 @@ func TestCallsGoRound(t *testing.T) {
 // is unknown.
 func TestRepeatsOnlyWhatIsHarmless(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	all := w.replicas(c, 2)
 	broken := cut
 	all[0].fail.Store(&broken)
@@ -161,7 +161,7 @@ func TestRepeatsOnlyWhatIsHarmless(t *testing.T) {
 // again.
 func TestUnreadyIsAskedLast(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	all := w.replicas(c, 2)
 	sick := errors.New("its store is away")
 	all[0].ready.Store(&sick)
@@ -192,7 +192,7 @@ func TestUnreadyIsAskedLast(t *testing.T) {
 // follows the name when its addresses change.
 func TestNamesLeadToInstances(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	first, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	good(t, err)
 	_, port, err := net.SplitHostPort(first.Addr().String())
@@ -240,7 +240,7 @@ func TestNamesLeadToInstances(t *testing.T) {
 // TestReadLeavesASlowInstance checks that a hanging instance does not hang its callers.
 func TestReadLeavesASlowInstance(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	all := w.replicas(c, 2)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
@@ -286,7 +286,7 @@ func (l losing) Cancel(ctx context.Context, account, mode, id string, t *idempot
 func TestF16AnswerLostBetweenServices(t *testing.T) {
 	for _, nothing := range []bool{false, true} {
 		w := newWorld(t)
-		c := credentials(t, secretFile(t), "")
+		c := credentials(t, keysFile(t), "")
 		account := w.local.account(t).Account
 		lost := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 		rpc.ServeLinks(lost, losing{w.local.links, nothing}, w.store)
@@ -354,7 +354,7 @@ func (c frozenConn) Read(b []byte) (int, error) {
 // at another one, long before the caller's deadline.
 func TestHungInstanceIsLeft(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	hung := freezer{frozen: make(chan struct{}), ended: make(chan struct{})}
 	t.Cleanup(func() { close(hung.ended) })
 	var calls [2]atomic.Int64

@@ -2,9 +2,10 @@ package rpc
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/obs"
 )
 
@@ -146,7 +148,7 @@ func worthwhile(err error, again repeat) bool {
 
 // pause waits for half of d to one and a half d. It returns false if ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d/2 + rand.N(d))
+	timer := time.NewTimer(d/2 + mathrand.N(d))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -162,14 +164,16 @@ type ServerConfig struct {
 	Ready       func(context.Context) error
 	Log         *slog.Logger
 	Observe     Observe
-	Refused     func() // called for every unauthenticated request; may be nil
+	Refused     func() // called for every request that is refused; may be nil
 	Tickets     Tickets
 }
 
 // Server serves services on the internal listener.
 type Server struct {
 	ServerConfig
-	mux *http.ServeMux
+	mux      *http.ServeMux
+	instance string // a random name, new at each start
+	seen     seenSet
 }
 
 // NewServer returns a server without any service yet, with the two health addresses:
@@ -181,7 +185,7 @@ func NewServer(c ServerConfig) *Server {
 	if c.Refused == nil {
 		c.Refused = func() {}
 	}
-	s := &Server{ServerConfig: c, mux: http.NewServeMux()}
+	s := &Server{ServerConfig: c, mux: http.NewServeMux(), instance: rand.Text()}
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	s.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := c.Ready(r.Context()); err != nil {
@@ -193,18 +197,18 @@ func NewServer(c ServerConfig) *Server {
 	return s
 }
 
-// Mount adds pages that only our gateway may request. They are behind the same guard as
-// calls.
+// Mount adds pages that only our gateway may request (methodPages). They are behind the same
+// guard as calls.
 func (s *Server) Mount(prefix string, h http.Handler) { s.mux.Handle(prefix, h) }
 
-// Handler returns the handler of the internal listener. It serves authenticated requests
-// only, each for at most maxTimeout.
+// Handler returns the handler of the internal listener. It serves permitted requests of
+// authenticated callers only, each for at most maxTimeout.
 func (s *Server) Handler() http.Handler {
-	return s.Credentials.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(obs.WithRequestID(r.Context(), r.Header.Get(requestIDHeader)), maxTimeout)
 		defer cancel()
 		s.mux.ServeHTTP(w, r.WithContext(ctx))
-	}), s.Log, s.Refused)
+	}))
 }
 
 // handle serves one procedure. Its errors are converted by outgoing; internal ones are
@@ -226,7 +230,8 @@ func (s *Server) handle(service, method string, initialize func(connect.Spec, an
 			}
 			out := outgoing(err)
 			s.Observe("server", service, method, out.Code().String(), time.Since(start))
-			if out.Code() == connect.CodeInternal || out.Code() == connect.CodeUnavailable {
+			busy := errors.Is(err, merchant.ErrBusy) // which the service counts and logs
+			if !busy && (out.Code() == connect.CodeInternal || out.Code() == connect.CodeUnavailable) {
 				s.Log.ErrorContext(ctx, "an internal call failed", "procedure", path(service, method), "error", err)
 			}
 			return nil, out

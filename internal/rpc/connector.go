@@ -118,6 +118,7 @@ func ServeConnector(s *Server, service string, k issuer.Connector, cards Cards) 
 			s.Log.ErrorContext(ctx, "a card could not be received", "reference", q.Reference, "error", err)
 			return &issuer.Answer{Outcome: issuer.NotSent}, nil
 		}
+		defer card.Clear()
 		a := k.Authorize(ctx, issuer.Authorization{Reference: q.Reference, Amount: q.Amount, Card: card, Capture: q.Capture,
 			Statement: q.Statement, ReturnURL: q.ReturnURL, ExpiresAt: q.ExpiresAt, Challenge: q.Challenge})
 		return &a, nil

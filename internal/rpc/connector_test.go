@@ -41,7 +41,7 @@ func TestConnector(t *testing.T) {
 			good(t, err)
 			t.Cleanup(func() { _ = sim.Close() })
 			w.sim = sim
-			c := credentials(t, secretFile(t), "")
+			c := credentials(t, keysFile(t), "")
 			address, _ := listen(t, w.serve(c), nil)
 			pool := w.pool("simulator", c, address)
 			pages := httptest.NewServer(rpc.Pages(pool))
@@ -85,7 +85,7 @@ func decide(t *testing.T, path string, pass bool) {
 // one that may have been.
 func TestConnectorAway(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	address, stop := listen(t, w.serve(c), nil)
 	connector := func(c *rpc.Credentials) *rpc.Connector {
 		return rpc.NewConnector(
@@ -102,7 +102,7 @@ func TestConnectorAway(t *testing.T) {
 		Statement: "Ada",
 		ExpiresAt: time.Now().Add(time.Hour),
 	}
-	if a := connector(credentials(t, secretFile(t), "")).Authorize(t.Context(), ask); a.Outcome != issuer.NotSent {
+	if a := connector(credentials(t, keysFile(t), "")).Authorize(t.Context(), ask); a.Outcome != issuer.NotSent {
 		t.Errorf("with another secret: %v", a.Outcome)
 	}
 	k := connector(c)

@@ -129,9 +129,11 @@ func incoming(ctx context.Context, procedure string, err error) error {
 		// The guard refuses before anything is done.
 		return unanswered(
 			procedure,
-			errors.New("the service does not accept our credentials: compare the internal secrets and clocks"),
+			errors.New("the service does not accept our credentials: compare the internal keys or certificates, and the clocks"),
 			errNotSent,
 		)
+	case connect.CodePermissionDenied: // a fault of this kind was recognized above
+		return unanswered(procedure, errors.New("the service does not allow us this call"), errNotSent)
 	}
 	return unanswered(procedure, err, ErrUnanswered)
 }

@@ -44,7 +44,7 @@ func (w *world) notices(c *rpc.Credentials, script func(context.Context, issuer.
 // recognized, and that nothing else crosses.
 func TestFaultsCross(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	var give error
 	url, _ := listen(t, w.notices(c, func(context.Context, issuer.Notice) error { return give }), nil)
 	far := w.clients(c, url).transactions
@@ -93,7 +93,7 @@ func TestFaultsCross(t *testing.T) {
 // TestPanicIsAnError checks that a panic in a service ends the call, not the process.
 func TestPanicIsAnError(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	url, _ := listen(t, w.notices(c, func(_ context.Context, n issuer.Notice) error {
 		if n.Reference == "bad" {
 			panic("a bug")
@@ -114,7 +114,7 @@ func TestPanicIsAnError(t *testing.T) {
 // caller gets an error when the deadline passes.
 func TestContextCrosses(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	var until time.Time
 	var id string
 	url, _ := listen(t, w.notices(c, func(ctx context.Context, n issuer.Notice) error {
@@ -206,7 +206,7 @@ func (reader) Get(context.Context, string, string, string) (link.Link, error) {
 // TestEveryFieldCrosses fails if a field of an object is missing on the wire.
 func TestEveryFieldCrosses(t *testing.T) {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 	rpc.ServePayments(s, reader{})
 	rpc.ServeLinks(s, reader{}, w.store)

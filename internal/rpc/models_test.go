@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud/learning"
 )
 
@@ -28,22 +27,15 @@ func modelsSuite(t *testing.T, b serviceSet) {
 		TestedPayments:   900,
 	}
 	file := bytes.Repeat([]byte{0, 1, 254, 255}, 100_000)
-	good(t, b.models.AddModel(ctx, info, file))
-	got, err := b.models.Model(ctx, info.Version)
-	if err != nil || !bytes.Equal(got, file) {
-		t.Errorf("%d bytes, %v", len(got), err)
-	}
+	good(t, b.world.store.AddModel(ctx, info, file))
 	all, err := b.models.Models(ctx)
 	want := info
 	want.State = learning.Trained
 	if err != nil || len(all) != 1 || all[0] != want {
 		t.Errorf("%+v, %v\nwant %+v", all, err, want)
 	}
-	good(t, b.models.SetModel(ctx, info.Version, learning.Running))
+	good(t, b.world.store.SetModel(ctx, info.Version, learning.Running))
 	if all, err = b.models.Models(ctx); err != nil || all[0].State != learning.Running || all[0].PromotedAt.IsZero() {
 		t.Errorf("%+v, %v", all, err)
 	}
-	is(t, b.models.SetModel(ctx, info.Version, "best"), fault.KindInvalid, "value_invalid", "state")
-	_, err = b.models.Model(ctx, "nobody's")
-	is(t, err, fault.KindNotFound, "not_found", "")
 }

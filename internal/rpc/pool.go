@@ -58,6 +58,7 @@ type instance struct {
 	address   string   // its listening address
 	transport *http.Transport
 
+	name     string    // by which the instance introduced itself; empty until then
 	fails    int       // in a row
 	restsTil time.Time // it did not answer
 	unready  bool      // it reported that it is not ready
@@ -161,7 +162,8 @@ func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) { return p.Do(
 
 // send signs the request and sends it to the instance, with the body in memory, because the
 // signature covers it. way.sent is set as soon as there is a connection: from then on the
-// request may have arrived.
+// request may have arrived. An instance that does not go by the name that we know refuses the
+// request with its own name, after its start, and gets it once more.
 func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -175,6 +177,33 @@ func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, e
 		}
 	}
 
+	name := p.nameOf(i)
+	response, err := p.sendTo(r, i, way, name, body)
+	if err != nil || response.StatusCode != http.StatusUnauthorized {
+		return response, err
+	}
+	given := response.Header.Get(instanceHeader)
+	if given == "" || given == name {
+		return response, nil
+	}
+	if err := response.Body.Close(); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	i.name = given
+	p.mu.Unlock()
+	return p.sendTo(r, i, way, given, body)
+}
+
+// nameOf returns the name of an instance, or "" if it has not introduced itself.
+func (p *Pool) nameOf(i *instance) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return i.name
+}
+
+// sendTo sends a request that only the instance of that name accepts.
+func (p *Pool) sendTo(r *http.Request, i *instance, way *route, name string, body []byte) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { way.sent = true }}
 	out := r.Clone(httptrace.WithClientTrace(r.Context(), trace))
 	out.URL.Scheme, out.URL.Host, out.Host = i.url.Scheme, i.url.Host, ""
@@ -184,7 +213,9 @@ func (p *Pool) send(r *http.Request, i *instance, way *route) (*http.Response, e
 		out.Body = io.NopCloser(bytes.NewReader(body))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
-	p.credentials.sign(out, body)
+	if err := p.credentials.sign(out, p.service, name, body); err != nil {
+		return nil, err
+	}
 	return i.transport.RoundTrip(out)
 }
 
@@ -219,7 +250,7 @@ func (p *Pool) pick(way *route) *instance {
 func (i *instance) well(now time.Time) bool { return !i.unready && !now.Before(i.restsTil) }
 
 // judge updates the instance after a try. A failure lets it rest, twice as long each time,
-// and closes its idle connections. A call that the caller itself canceled shows nothing.
+// closes its idle connections, and forgets its name, because it may have been restarted. A call that the caller itself canceled shows nothing.
 func (p *Pool) judge(ctx context.Context, i *instance, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -230,6 +261,7 @@ func (p *Pool) judge(ctx context.Context, i *instance, err error) {
 	default:
 		i.restsTil = time.Now().Add(min(firstRest<<min(i.fails, 10), longestRest))
 		i.fails++
+		i.name = ""
 		i.transport.CloseIdleConnections()
 	}
 }
@@ -394,7 +426,7 @@ func (p *Pool) transport(i *instance) *http.Transport {
 		t.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 			defer cancel()
-			return p.credentials.tls.dial(ctx, dialer, i.address, i.url.Hostname())
+			return p.credentials.tls.dial(ctx, dialer, i.address, i.url.Hostname(), p.service)
 		}
 		return t
 	}

@@ -7,8 +7,9 @@
 // sentinel that callers compare with arrives as itself. The text of any other error stays in the
 // log of the process in which it happened.
 //
-// Who may call: a process that proves to know the shared secret, or that has a certificate of the
-// internal authority. Any other caller is refused without side effects (Credentials).
+// Who may call: services have names, which they prove by a key that only the caller and the called
+// service hold, or by a certificate of the internal authority (Credentials). A caller may make the
+// calls that the table permits lists for it. Any other request is refused without side effects.
 //
 // What is repeated: any call that was provably not sent; and one that may have been sent, if its
 // contract makes a repetition harmless. Those are reads, calls with an idempotency ticket (the

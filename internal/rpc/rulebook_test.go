@@ -57,7 +57,7 @@ func TestRulebookService(t *testing.T) {
 // rulebook returns the service over the wire.
 func (w *world) rulebook(t *testing.T, svc rulebook.Service, tests learning.Backtester) *rpc.Rulebook {
 	t.Helper()
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	s := rpc.NewServer(rpc.ServerConfig{Credentials: c, Ready: w.store.Ping, Log: w.log, Tickets: w.tickets()})
 	rpc.ServeRulebook(s, svc, tests, w.store)
 	url, _ := listen(t, s, nil)

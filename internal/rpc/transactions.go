@@ -222,6 +222,7 @@ func ServeTransactions(s *Server, svc coordinator.Service, links link.Reader, ca
 		if err != nil {
 			return nil, err
 		}
+		defer card.Clear()
 		l, err := links.GetLink(ctx, q.Account, q.Link)
 		if err != nil {
 			return nil, err

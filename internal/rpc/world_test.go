@@ -2,13 +2,10 @@ package rpc_test
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -54,7 +51,7 @@ type serviceSet struct {
 	mail         mail.Service
 	records      api.Records
 	assessor     fraud.Assessor
-	models       learning.Models
+	models       learning.Catalog
 	world        *world
 }
 
@@ -180,27 +177,43 @@ func (w *world) tickets() rpc.Tickets {
 
 func (w *world) cards() rpc.Cards { return rpc.Cards{Ring: w.ring} }
 
-// secretFile writes a file of new internal secrets.
-func secretFile(t *testing.T, secrets ...string) string {
+// everyService lists the services of a split deployment.
+var everyService = append(rpc.Calls(rpc.GatewayService), rpc.GatewayService)
+
+// rootFile writes a new root of the keys between services.
+func rootFile(t *testing.T) string {
 	t.Helper()
-	if len(secrets) == 0 {
-		var b [32]byte
-		_, _ = rand.Read(b[:])
-		secrets = []string{hex.EncodeToString(b[:])}
-	}
-	path := filepath.Join(t.TempDir(), "internal.secret")
-	if err := os.WriteFile(path, []byte(strings.Join(secrets, "\n")+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	root := filepath.Join(t.TempDir(), "root.json")
+	good(t, rpc.CreateRoot(root, time.Now().Add(-time.Minute)))
+	return root
 }
 
+// exported writes the keys of a process that runs the services.
+func exported(t *testing.T, root string, services ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "internal.json")
+	_, err := rpc.ExportKeys(root, services, file)
+	good(t, err)
+	return file
+}
+
+// keysFile writes the keys of a process that runs every service, of a new root.
+func keysFile(t *testing.T) string {
+	t.Helper()
+	return exported(t, rootFile(t), everyService...)
+}
+
+// credentials returns those of a process that runs every service.
 func credentials(t *testing.T, file, tlsDir string) *rpc.Credentials {
 	t.Helper()
-	c, err := rpc.NewCredentials(file, tlsDir, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return credentialsOf(t, everyService, file, tlsDir)
+}
+
+// credentialsOf returns those of a process that runs the services.
+func credentialsOf(t *testing.T, services []string, file, tlsDir string) *rpc.Credentials {
+	t.Helper()
+	c, err := rpc.NewCredentials(services, file, tlsDir, time.Now)
+	good(t, err)
 	return c
 }
 
@@ -300,7 +313,7 @@ func (w *world) pool(service string, c *rpc.Credentials, urls ...string) *rpc.Po
 // remote returns a world whose services are called over loopback.
 func remote(t *testing.T) serviceSet {
 	w := newWorld(t)
-	c := credentials(t, secretFile(t), "")
+	c := credentials(t, keysFile(t), "")
 	url, _ := listen(t, w.serve(c), nil)
 	return w.clients(c, url)
 }

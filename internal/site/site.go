@@ -140,11 +140,57 @@ func Everywhere(address string) bool {
 	return host == "" || (err == nil && ip.IsUnspecified())
 }
 
+// Loopback reports whether a listener at HOST:PORT accepts only connections of its own machine.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || (err == nil && ip.IsLoopback())
+}
+
+// Names returns the hosts that requests to the site may name, without ports: its own, those that
+// are allowed besides, and those of this machine if it is reached there. nil means any host.
+func (s Site) Names(listen string, allowed []string) ([]string, error) {
+	names := []string{s.Host()}
+	for _, name := range allowed {
+		if name == "*" {
+			return nil, nil
+		}
+		host, err := hostOf(strings.Trim(name, "[]"), false)
+		if err != nil {
+			return nil, fmt.Errorf("%q: want a host without a port, such as pay.internal: %w", name, err)
+		}
+		names = append(names, strings.Trim(host, "[]"))
+	}
+	if Loopback(listen) || Loopback(net.JoinHostPort(s.Host(), "0")) {
+		names = append(names, "localhost", "127.0.0.1", "::1")
+	}
+	return names, nil
+}
+
 // String returns the whole address, without a slash at the end.
 func (s Site) String() string { return s.origin + s.path }
 
 // Origin returns scheme and host, as browsers send them in Origin.
 func (s Site) Origin() string { return s.origin }
+
+// Host returns the host, without port and brackets.
+func (s Site) Host() string {
+	_, host, _ := strings.Cut(s.origin, "://")
+	return HostName(host)
+}
+
+// HostName returns the host in a Host header in lower case, without port, brackets and the dot at the
+// end.
+func HostName(header string) string {
+	if host, _, err := net.SplitHostPort(header); err == nil {
+		header = host
+	}
+	header = strings.TrimSuffix(strings.TrimPrefix(header, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(header, "."))
+}
 
 // Path returns the path of the site; "" at the root of the host.
 func (s Site) Path() string { return s.path }

@@ -130,3 +130,35 @@ func TestOwnTakesThePathAwayOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestNames: the public host, those that are allowed besides, and this machine's names only
+// where it is reached by them.
+func TestNames(t *testing.T) {
+	const machine = " localhost 127.0.0.1 ::1"
+	for _, c := range []struct{ public, listen, allowed, want string }{
+		{"https://pay.example:8443/pay", ":8080", "", "pay.example"},
+		{"https://pay.example", "127.0.0.1:8080", "", "pay.example" + machine},
+		{"https://pay.example", "localhost:8080", "", "pay.example" + machine},
+		{"http://localhost:8080", ":8080", "", "localhost" + machine},
+		{"http://127.0.0.1:8080", "0.0.0.0:8080", "", "127.0.0.1" + machine},
+		{"http://[::1]:8080", "[::1]:8080", "", "::1" + machine},
+		{"https://pay.example", ":8080", "Gateway.internal,10.0.0.7,[2001:db8::1],2001:db8::2,m\u00fcller.example",
+			"pay.example gateway.internal 10.0.0.7 2001:db8::1 2001:db8::2 xn--mller-kva.example"},
+		{"https://pay.example", "127.0.0.1:8080", "a.example,*", ""},
+		{"https://pay.example", ":8080", "a.example:80", "error"},
+		{"https://pay.example", ":8080", "*.example", "error"},
+	} {
+		s, err := site.Parse(c.public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var allowed []string
+		if c.allowed != "" {
+			allowed = strings.Split(c.allowed, ",")
+		}
+		names, err := s.Names(c.listen, allowed)
+		if got := strings.Join(names, " "); (err != nil) != (c.want == "error") || err == nil && got != c.want {
+			t.Errorf("%s on %s with %s: %q, %v, want %q", c.public, c.listen, c.allowed, got, err, c.want)
+		}
+	}
+}

@@ -223,16 +223,43 @@ func Fold(s string) string {
 	return strings.TrimSpace(norm.NFC.String(out.String()))
 }
 
-// Formula reports whether a spreadsheet may run a cell as a formula: it begins, after spaces
-// and invisible characters, with one of the signs that start one, in ASCII or in its wide,
-// small or mathematical form.
-func Formula(cell string) bool {
-	if cell != "" && strings.ContainsRune("\t\r\n", rune(cell[0])) {
-		return true
+// Cell returns a cell of a CSV file that no spreadsheet runs as a formula: an apostrophe comes
+// before what would start one. A spreadsheet may also end a cell at a semicolon, a tab or the end
+// of a line, whatever the file's separator is. A plain negative number stays a number.
+func Cell(cell string) string {
+	if number, ok := strings.CutPrefix(cell, "-"); ok && number != "" && strings.Trim(number, "0123456789.") == "" {
+		return cell
 	}
-	cell = strings.TrimLeftFunc(cell, func(c rune) bool { return Unseen(c) || unicode.IsSpace(c) })
-	first, _ := utf8.DecodeRuneInString(norm.NFKC.String(cell))
-	return cell != "" && strings.ContainsRune("=+-@−", first)
+
+	var out strings.Builder
+	if cell != "" && strings.ContainsRune("\t\r\n", rune(cell[0])) {
+		out.WriteByte('\'')
+	}
+	for rest := cell; rest != ""; {
+		part := rest
+		if end := strings.IndexAny(rest, ";\t\r\n"); end >= 0 {
+			part = rest[:end+1]
+		}
+		if formula(part) {
+			out.WriteByte('\'')
+		}
+		out.WriteString(part)
+		rest = rest[len(part):]
+	}
+
+	return out.String()
+}
+
+// formula reports whether text begins, after spaces and invisible characters, with a sign that
+// starts a formula, in ASCII or in its wide, small or mathematical form.
+func formula(s string) bool {
+	s = strings.TrimLeftFunc(s, func(c rune) bool { return Unseen(c) || unicode.IsSpace(c) })
+	first, size := utf8.DecodeRuneInString(s)
+	if size == 0 || unicode.IsLetter(first) || unicode.IsDigit(first) { // most cells
+		return false
+	}
+	first, _ = utf8.DecodeRuneInString(norm.NFKC.String(string(first)))
+	return strings.ContainsRune("=+-@−", first)
 }
 
 func without(s string, drop func(rune) bool) string {

@@ -137,16 +137,25 @@ func TestNameAndDeceives(t *testing.T) {
 	}
 }
 
-func TestFormula(t *testing.T) {
-	for _, s := range []string{"=1+1", "+1", "-1", "@SUM(1)", "＝1+1", "＋1", "－1", "＠1", "﹢1", "﹣1", "﹦1", "﹫1",
-		"−1", "\t=1", "\r=1", "\n=1", " =1", "\u200b=1", "\ufeff＝1", "\u00a0\u200e+1"} {
-		if !spelling.Formula(s) {
-			t.Errorf("a spreadsheet may run %q", s)
+// TestCell: what a spreadsheet may run is made text, in the API's files and the dashboard's alike.
+func TestCell(t *testing.T) {
+	for _, s := range []string{"=1+1", "+1", "-1+1", "-", "-x", "@SUM(1)", "＝1+1", "＋1", "－1", "＠1", "﹢1", "﹣1", "﹦1", "﹫1",
+		"−1", "\t=1", "\r=1", "\n=1", "\tx", "\rx", " =1", "\u200b=1", "\ufeff＝1", "\u00a0\u200e+1", "--1", "-1\t"} {
+		if got := spelling.Cell(s); got != "'"+s && got != "'"+s[:1]+"'"+s[1:] {
+			t.Errorf("%q becomes %q, which a spreadsheet may run", s, got)
 		}
 	}
-	for _, s := range []string{"", "Müller", "1-1", "小龍", "'=1", "a=b", "\u200b"} {
-		if spelling.Formula(s) {
-			t.Errorf("%q starts no formula", s)
+	for s, want := range map[string]string{
+		";=1": ";'=1", "a; @b": "a;' @b", "a\t+1;-2\n=3": "a\t'+1;'-2\n'=3", "=1;=2": "'=1;'=2", "\t=1": "'\t'=1",
+	} {
+		if got := spelling.Cell(s); got != want {
+			t.Errorf("%q becomes %q, want %q", s, got, want)
+		}
+	}
+	for _, s := range []string{"", "Müller", "1-1", "小龍", "'=1", "a=b", "\u200b", "-12.50", "-1", "12.50", "a; b", ";",
+		"2026-01-01T00:00:00Z"} {
+		if got := spelling.Cell(s); got != s {
+			t.Errorf("%q becomes %q", s, got)
 		}
 	}
 }

@@ -1,21 +1,13 @@
 package chart_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -34,32 +26,32 @@ func paylink(env []string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// TestMigrateArguments runs the migration with its exact arguments, on a file.
+// TestMigrateArguments runs the migration with its arguments on a file, which has no roles.
 func TestMigrateArguments(t *testing.T) {
 	eachValues(t, func(t *testing.T, _ string, objects []runtime.Object) {
 		c := only[*batchv1.Job](objects)[0].Spec.Template.Spec.Containers[0]
 		data := t.TempDir()
-		out, err := paylink([]string{"PAYLINK_STORE=sqlite:x.db"}, moved(c.Args, "", data)...)
+		out, err := paylink([]string{"PAYLINK_STORE=sqlite:x.db"}, withoutRoles(moved(c.Args, "", data))...)
 		if err != nil || !strings.Contains(out, "schema") {
 			t.Errorf("%s %v", out, err)
 		}
 	})
 }
 
+// withoutRoles removes the flag that needs PostgreSQL.
+func withoutRoles(args []string) []string {
+	return slices.DeleteFunc(args, func(a string) bool { return a == "--roles=paylink_" })
+}
+
 // TestServeArguments checks that the binary accepts what the chart passes to each service, with
 // files where the Secrets would be, and that a service receives keys exactly if it can hold any.
 func TestServeArguments(t *testing.T) {
-	etc, ring := t.TempDir(), makeRing(t)
-	credentials(t, etc)
+	ring, internal := makeRing(t), makeRoot(t)
 	eachValues(t, func(t *testing.T, name string, objects []runtime.Object) {
 		for _, d := range only[*appsv1.Deployment](objects) {
 			c := d.Spec.Template.Spec.Containers[0]
 			root := t.TempDir()
-			for _, dir := range []string{"internal", "tls"} {
-				if err := os.Symlink(filepath.Join(etc, dir), filepath.Join(root, dir)); err != nil {
-					t.Fatal(err)
-				}
-			}
+			credentials(t, internal, c.Name, root)
 			_, err := paylink(nil, "keys", "export", "--keys", ring, "--target", c.Name, filepath.Join(root, "keys"))
 			if holds := slices.Contains(c.Args, "--keys=/etc/paylink/keys"); holds != (err == nil) {
 				t.Errorf("%s: the chart gives it keys: %t; keys export: %v", c.Name, holds, err)
@@ -119,42 +111,27 @@ func makeRing(t *testing.T) string {
 	return ring
 }
 
-// credentials writes an internal secret and a certificate with its authority.
-func credentials(t *testing.T, etc string) {
-	write := func(name string, raw []byte) {
-		file := filepath.Join(etc, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+// credentials makes the keys and the certificate of a service, as an operator would.
+func credentials(t *testing.T, root, service, etc string) {
+	made := filepath.Join(t.TempDir(), "certificates")
+	for _, command := range [][]string{
+		{"internal-keys", "export", "--root", root, "--target", service, filepath.Join(etc, "internal", "internal.json")},
+		{"certificates", "--target", service, "--host", release + "-{target}", made},
+	} {
+		if _, err := paylink(nil, command...); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, raw, 0o400); err != nil {
-			t.Fatal(err)
-		}
 	}
-	write("internal/secret", []byte(strings.Repeat("0123456789abcdef", 4)+"\n"))
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	if err := os.Rename(filepath.Join(made, service), filepath.Join(etc, "tls")); err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "paylink"},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(time.Hour),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		DNSNames:              []string{"paylink-gateway"},
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
+}
+
+// makeRoot creates the root of the keys between services.
+func makeRoot(t *testing.T) string {
+	root := filepath.Join(t.TempDir(), "root.json")
+	if _, err := paylink(nil, "internal-keys", "create", root); err != nil {
 		t.Fatal(err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("tls/tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))
-	write("tls/ca.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))
-	write("tls/tls.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	return root
 }

@@ -124,7 +124,8 @@ func TestValues(t *testing.T) {
 		{"does not match pattern", "targets.links.resources.limits.cpu=a lot"},
 		{"does not match pattern", "publicUrl=pay.example.com"},
 		{"does not match pattern", "publicUrl="},
-		{"services must prove themselves", "internal.existingSecret="},
+		{"services must prove themselves", "internal.keys.enabled=false,internal.tls.enabled=false"},
+		{"additional properties 'existingSecret' not allowed", "internal.existingSecret=paylink-internal"},
 		{"name the Gateway", "httpRoute.enabled=true"},
 	} {
 		values := map[string]any{"publicUrl": "https://pay.example.com"}
@@ -280,27 +281,33 @@ func TestServices(t *testing.T) {
 func TestSecrets(t *testing.T) {
 	want := map[string]map[string]string{ // values to service to Secrets
 		"default": {
-			"gateway": "keys-gateway internal", "users": "database keys-users internal", "links": "database keys-links internal",
-			"verifier": "database keys-verifier internal", "payments": "database internal", "simulator": "keys-simulator internal",
-			"transactions": "database keys-transactions internal", "notifier": "database keys-notifier internal",
-			"fraud": "database keys-fraud internal", "migrate": "database",
+			"gateway":      "keys-gateway internal-gateway internal-tls-gateway",
+			"users":        "database-users keys-users internal-users internal-tls-users",
+			"links":        "database-links keys-links internal-links internal-tls-links",
+			"verifier":     "database-verifier keys-verifier internal-verifier internal-tls-verifier",
+			"payments":     "database-payments internal-payments internal-tls-payments",
+			"simulator":    "keys-simulator internal-simulator internal-tls-simulator",
+			"transactions": "database-transactions keys-transactions internal-transactions internal-tls-transactions",
+			"notifier":     "database-notifier keys-notifier internal-notifier internal-tls-notifier",
+			"fraud":        "database-fraud keys-fraud internal-fraud internal-tls-fraud", "migrate": "database",
 		},
 		"live-dynamodb": {
 			"gateway": "keys-gateway internal-tls-gateway", "users": "database-users keys-users internal-tls-users",
 			"links": "keys-links internal-tls-links", "verifier": "keys-verifier internal-tls-verifier",
-			"payments": "database internal-tls-payments", "transactions": "keys-transactions internal-tls-transactions",
-			"notifier": "database keys-notifier internal-tls-notifier", "fraud": "database keys-fraud internal-tls-fraud",
+			"payments": "database-payments internal-tls-payments", "transactions": "keys-transactions internal-tls-transactions",
+			"notifier": "database-notifier keys-notifier internal-tls-notifier", "fraud": "database-fraud keys-fraud internal-tls-fraud",
 			"migrate": "database-owner",
 		},
 		"everything": {
-			"gateway": "keys-gateway internal internal-tls-gateway", "users": "database keys-users internal internal-tls-users",
-			"links":        "aws aws keys-links internal internal-tls-links",
-			"verifier":     "aws aws keys-verifier internal internal-tls-verifier",
-			"payments":     "database aws aws internal internal-tls-payments",
-			"transactions": "aws aws keys-transactions internal internal-tls-transactions",
-			"notifier":     "database aws aws keys-notifier internal internal-tls-notifier",
-			"simulator":    "keys-simulator internal internal-tls-simulator",
-			"fraud":        "database aws aws keys-fraud internal internal-tls-fraud", "migrate": "database aws aws",
+			"gateway":      "keys-gateway internal-gateway internal-tls-gateway",
+			"users":        "database-users keys-users internal-users internal-tls-users",
+			"links":        "aws aws keys-links internal-links internal-tls-links",
+			"verifier":     "aws aws keys-verifier internal-verifier internal-tls-verifier",
+			"payments":     "database-payments aws aws internal-payments internal-tls-payments",
+			"transactions": "aws aws keys-transactions internal-transactions internal-tls-transactions",
+			"notifier":     "database-notifier aws aws keys-notifier internal-notifier internal-tls-notifier",
+			"simulator":    "keys-simulator internal-simulator internal-tls-simulator",
+			"fraud":        "database-fraud aws aws keys-fraud internal-fraud internal-tls-fraud", "migrate": "database aws aws",
 		},
 	}
 	want["gateway-api"] = want["default"]

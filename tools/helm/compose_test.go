@@ -14,14 +14,24 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-const composeFile = "../../deploy/compose.yaml"
+// The file, and the one that moves links and payments to DynamoDB.
+const (
+	composeFile = "../../deploy/compose.yaml"
+	apartFile   = "../../deploy/compose.dynamodb.yaml"
+)
 
 // compose loads the file as docker compose does: interpolated, merged, and validated against the
 // specification's schema.
-func compose(t *testing.T, profiles ...string) *types.Project {
+func compose(t *testing.T) *types.Project { return load(t, composeFile) }
+
+// apart loads both files, with DynamoDB Local.
+func apart(t *testing.T) *types.Project { return load(t, composeFile, apartFile) }
+
+func load(t *testing.T, files ...string) *types.Project {
 	options, err := cli.NewProjectOptions(
-		[]string{composeFile},
-		cli.WithProfiles(profiles),
+		files,
+		cli.WithProfiles([]string{"dynamodb"}),
+		cli.WithEnv([]string{"PAYLINK_PAYMENTS_STORE=dynamodb://paylink?region=local&endpoint=http://dynamodb:8000"}),
 		cli.WithInterpolation(true),
 		cli.WithResolvedPaths(true),
 	)
@@ -35,17 +45,22 @@ func compose(t *testing.T, profiles ...string) *types.Project {
 	return project
 }
 
-// TestCompose checks that every service runs, with limits and without privileges, holds its own
-// secrets, and that only the gateway's port is published.
+// TestCompose checks that every service runs, with limits and without privileges, that it holds and
+// reaches only what it needs, and that only the gateway's port is published.
 func TestCompose(t *testing.T) {
-	project := compose(t, "dynamodb")
-	for _, name := range append(slices.Clone(targets), "migrate", "postgres", "dynamodb") {
+	for name, project := range map[string]*types.Project{"PostgreSQL": compose(t), "DynamoDB": apart(t)} {
+		t.Run(name, func(t *testing.T) { checkProject(t, project, name == "DynamoDB") })
+	}
+}
+
+func checkProject(t *testing.T, project *types.Project, apart bool) {
+	for _, name := range append(slices.Clone(targets), "migrate", "postgres", "certificates") {
 		if _, ok := project.Services[name]; !ok {
 			t.Errorf("no service %s", name)
 		}
 	}
-	if _, ok := compose(t).Services["dynamodb"]; ok {
-		t.Error("DynamoDB Local runs though nobody asked for it")
+	if _, ok := project.Services["dynamodb"]; ok != apart {
+		t.Errorf("DynamoDB Local: %t", ok)
 	}
 	for name, s := range project.Services {
 		if got := len(s.Ports); got != map[bool]int{true: 1, false: 0}[name == "gateway"] {
@@ -70,29 +85,51 @@ func TestCompose(t *testing.T) {
 			s.HealthCheck == nil {
 			t.Errorf("%s: read only %t, user %s, drops %v", name, s.ReadOnly, s.User, s.CapDrop)
 		}
-		holdsOnly(t, name, s)
+		holdsOnly(t, name, s, onDatabase(name, apart))
 	}
 	for _, name := range append(slices.Clone(targets), "migrate") { // the notifier runs the relay
 		_, knows := project.Services[name].Environment["PAYLINK_PAYMENTS_STORE"]
-		if apart := !slices.Contains([]string{"gateway", "users", "simulator"}, name); knows != apart {
+		if want := apart && !slices.Contains([]string{"gateway", "users", "simulator"}, name); knows != want {
 			t.Errorf("%s knows where links and payments are: %t", name, knows)
 		}
+		_, reaches := project.Services[name].Networks["database"]
+		if reaches != onDatabase(name, apart) {
+			t.Errorf("%s reaches PostgreSQL: %t", name, reaches)
+		}
+		if _, reaches := project.Services[name].Networks["table"]; reaches != knows {
+			t.Errorf("%s reaches DynamoDB: %t", name, reaches)
+		}
 	}
-	if !project.Networks["inside"].Internal || !project.Networks["data"].Internal {
-		t.Error("the inner networks lead outside")
+	for _, name := range []string{"inside", "database"} {
+		if !project.Networks[name].Internal {
+			t.Errorf("the network %s leads outside", name)
+		}
+	}
+	if c := project.Services["certificates"]; c.NetworkMode != "none" || len(c.Secrets) != 0 {
+		t.Errorf("certificates has the network %q and the secrets %v", c.NetworkMode, c.Secrets)
 	}
 }
 
-// holdsOnly checks that a service holds only the store's address if it has a store, its own keys,
-// and the internal secret.
-func holdsOnly(t *testing.T, name string, s types.ServiceConfig) {
-	stateless := name == "gateway" || name == "simulator"
-	if stateless != (len(s.Secrets) == 0) || (!stateless && s.Secrets[0].Source != "store") {
+// onDatabase reports whether a service keeps something in PostgreSQL.
+func onDatabase(name string, apart bool) bool {
+	switch name {
+	case "gateway", "simulator":
+		return false
+	case "links", "verifier", "transactions":
+		return !apart
+	}
+	return true
+}
+
+// holdsOnly checks that a service holds only its own role in the database if it has one there, its
+// own keys, and its own certificate.
+func holdsOnly(t *testing.T, name string, s types.ServiceConfig, database bool) {
+	if database != (len(s.Secrets) == 1) || (database && (s.Secrets[0].Source != "store-"+name || s.Secrets[0].Target != "store")) {
 		t.Errorf("%s has the secrets %v", name, s.Secrets)
 	}
 	for _, v := range s.Volumes {
 		switch filepath.ToSlash(v.Source)[strings.LastIndex(filepath.ToSlash(v.Source), "/deploy/")+1:] {
-		case "deploy/secrets/internal", "deploy/secrets/keys/" + name:
+		case "deploy/secrets/internal/" + name, "deploy/secrets/keys/" + name, "tls-" + name:
 			if !v.ReadOnly {
 				t.Errorf("%s may write to %s", name, v.Source)
 			}
@@ -106,46 +143,56 @@ func holdsOnly(t *testing.T, name string, s types.ServiceConfig) {
 	}
 }
 
-// TestComposeArguments checks that the binary accepts every service's arguments.
+// TestComposeArguments checks that the binary accepts every service's arguments, with the keys and
+// the certificates that compose gives it.
 func TestComposeArguments(t *testing.T) {
 	project := compose(t)
-	etc, config := t.TempDir(), filepath.Join(t.TempDir(), "store.json")
-	if err := os.WriteFile(config, []byte(`{"store":"sqlite:x.db"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	credentials(t, etc)
-	told := func(s types.ServiceConfig) []string {
-		args := moved(s.Command, etc, t.TempDir())
-		for i, a := range args {
-			args[i] = strings.Replace(a, "/run/secrets/store", config, 1)
-		}
-		return args
-	}
-	if out, err := paylink(nil, told(project.Services["migrate"])...); err != nil || !strings.Contains(out, "schema") {
-		t.Error(out, err)
-	}
-	if err := os.WriteFile(config, []byte(`{"store":"postgres://paylink:secret@postgres:5432/paylink?sslmode=disable"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ring := makeRing(t)
-	for _, target := range targets {
-		if err := os.RemoveAll(filepath.Join(etc, "keys")); err != nil {
+	dir := t.TempDir()
+	config, made := filepath.Join(dir, "store.json"), filepath.Join(dir, "certificates")
+	write := func(store string) {
+		if err := os.WriteFile(config, []byte(`{"store":"`+store+`"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	env := func(s types.ServiceConfig) (all []string) {
+		for name, value := range s.Environment {
+			if value != nil {
+				all = append(all, name+"="+strings.Replace(*value, "/run/secrets/store", config, 1))
+			}
+		}
+		return all
+	}
+	write("sqlite:x.db")
+	migrate := project.Services["migrate"]
+	if out, err := paylink(env(migrate), withoutRoles(moved(migrate.Command, "", t.TempDir()))...); err != nil || !strings.Contains(out, "schema") {
+		t.Error(out, err)
+	}
+	var arguments []string
+	for _, a := range project.Services["certificates"].Command {
+		arguments = append(arguments, strings.Replace(a, "/certificates", made, 1))
+	}
+	if _, err := paylink(nil, arguments...); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range project.Services["certificates"].Volumes {
+		if _, err := os.Stat(filepath.Join(made, filepath.Base(v.Target))); err != nil {
+			t.Errorf("the command writes nothing into %s: %v", v.Target, err)
+		}
+	}
+
+	write("postgres://paylink_x:secret@postgres:5432/paylink?sslmode=disable")
+	ring, root := makeRing(t), makeRoot(t)
+	for _, target := range targets {
+		etc := t.TempDir()
 		_, err := paylink(nil, "keys", "export", "--keys", ring, "--target", target, filepath.Join(etc, "keys"))
 		s := project.Services[target]
 		if holds := slices.Contains(s.Command, "--keys=/etc/paylink/keys"); holds != (err == nil) {
 			t.Errorf("%s: compose gives it keys: %t; keys export: %v", target, holds, err)
 		}
-		var env []string
-		for name, value := range s.Environment {
-			if value != nil {
-				env = append(env, name+"="+*value)
-			}
-		}
-		args := told(s)
+		credentials(t, root, target, etc)
+		args := moved(s.Command, etc, t.TempDir())
 		args[0] = "check-config"
-		if _, err := paylink(env, args...); err != nil {
+		if _, err := paylink(env(s), args...); err != nil {
 			t.Error(err)
 		}
 	}

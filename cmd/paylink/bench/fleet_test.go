@@ -4,14 +4,11 @@ package bench
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -29,18 +26,15 @@ func distributed(b *testing.B) *server {
 	program := binary(b)
 	tool(b, program, "migrate", "--data", s.data)
 	tool(b, program, "keys", "create", "--data", s.data)
-	secret := filepath.Join(s.data, "internal.secret")
-	var random [32]byte
-	_, _ = rand.Read(random[:])
-	if err := os.WriteFile(secret, []byte(hex.EncodeToString(random[:])+"\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	root := filepath.Join(s.data, "internal-root.json")
+	tool(b, program, "internal-keys", "create", root)
 	listen := map[string]string{}
 	var all []string // the same list for all: a service ignores what it does not call
 	for _, name := range services {
 		if listen[name] = freeAddress(b); name != "gateway" {
 			all = append(all, "--service", name+"=http://"+listen[name])
 		}
+		tool(b, program, "internal-keys", "export", "--root", root, "--target", name, s.internalKeys(name))
 		if name != "payments" { // it needs no key
 			tool(b, program, "keys", "export", "--data", s.data, "--target", name, s.share(name))
 		}
@@ -55,13 +49,17 @@ func distributed(b *testing.B) *server {
 			public = "--listen"
 		}
 		s.launch(b, program, append([]string{"--target", name, "--data", data, "--keys", s.share(name), "--admin-listen", "127.0.0.1:0",
-			"--public-url", "http://" + s.host, "--internal-secret-file", secret, public, listen[name]}, all...)...)
+			"--public-url", "http://" + s.host, "--internal-keys", s.internalKeys(name), public, listen[name]}, all...)...)
 	}
 	s.merchant(b)
 	return s
 }
 
 func (s *server) share(service string) string { return filepath.Join(s.data, "shares", service) }
+
+func (s *server) internalKeys(service string) string {
+	return filepath.Join(s.data, "internal", service+".json")
+}
 
 // tool runs a command of the binary that ends by itself.
 func tool(b *testing.B, binary string, args ...string) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/payment"
 )
@@ -128,7 +129,7 @@ type Estimate struct {
 // Shared returns what a row has in common with a payment: card, email, address.
 func Shared(p payment.Payment, r Row) []string {
 	var out []string
-	if p.Risk.Fingerprint != "" && p.Risk.Fingerprint == r.Risk.Fingerprint {
+	if issuer.SameCard(p.Risk.Fingerprint, r.Risk.Fingerprint) {
 		out = append(out, "card")
 	}
 	if p.PayerEmail != "" && score.EmailKey(p.PayerEmail) == score.EmailKey(r.PayerEmail) {

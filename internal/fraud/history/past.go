@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -19,7 +20,8 @@ const (
 // Attempt returns the row's attempt as features see it, as if made at the given time.
 func (r *Row) Attempt(at time.Time) score.Attempt {
 	return score.Attempt{ID: r.ID, Scope: score.Scope(r.Account, r.Mode, string(r.Amount.Currency)), At: at, Account: r.Account, Link: r.Link,
-		Card: r.Risk.Fingerprint, BIN: r.Risk.BIN, Email: score.EmailKey(r.PayerEmail), Address: r.Risk.Address, Minor: r.Amount.Minor}
+		Card: r.Risk.Fingerprint, Cards: issuer.WithoutBucket(r.Risk.Fingerprint), BIN: r.Risk.BIN,
+		Email: score.EmailKey(r.PayerEmail), Address: r.Risk.Address, Minor: r.Amount.Minor}
 }
 
 // Past iterates over rows in order of creation and returns what was known before each: attempts

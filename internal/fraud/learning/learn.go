@@ -99,7 +99,7 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 				learned.Add(&v, a, is)
 			}
 		case test.Has(r.CreatedAt):
-			if since, known := caught[a.Card]; known && since.Before(r.CreatedAt.UTC().Truncate(day)) {
+			if since, known := whenCaught(caught, &a); known && since.Before(r.CreatedAt.UTC().Truncate(day)) {
 				break // its issuer has blocked it
 			}
 			if is, ok := teaches(&r, t.Now); ok {
@@ -141,6 +141,16 @@ func Learn(ctx context.Context, h history.Replayer, t Training, done func()) (*s
 		TestedTo:         test.To,
 		TestedPayments:   len(tested.Rows),
 	}, nil
+}
+
+// whenCaught returns when the card of an attempt, or one of several with its name, was known to be
+// defrauded.
+func whenCaught(caught map[string]time.Time, a *score.Attempt) (since time.Time, known bool) {
+	since, known = caught[a.Card]
+	if !known && a.Cards != "" {
+		since, known = caught[a.Scope+a.Cards]
+	}
+	return since, known
 }
 
 // Train trains a model and stores it in state trained: it decides nothing until it is promoted. A

@@ -42,10 +42,15 @@ type Comparison struct {
 	RunningCardPrecision, CandidateCardPrecision       float64
 }
 
+// Catalog lists the trained models, newest first.
+type Catalog interface {
+	Models(context.Context) ([]Info, error)
+}
+
 // Models stores trained models. They belong to the installation: they learn from every account's
 // labels, and show none of them.
 type Models interface {
-	Models(context.Context) ([]Info, error)
+	Catalog
 	// Model returns the file of a version, as package score writes it.
 	Model(ctx context.Context, version string) ([]byte, error)
 	// AddModel stores a trained model, in state trained.

@@ -20,7 +20,7 @@ func attempt() *rule.Vars {
 	}
 	return &rule.Vars{
 		Amount:      money.Of(1999, "EUR"),
-		Fingerprint: "fp_card_0000000001",
+		Fingerprint: "card_424242_4242_3",
 		BIN:         "424242",
 		Brand:       "visa",
 		Email:       "eve@mail.example",
@@ -41,7 +41,7 @@ func TestConditions(t *testing.T) {
 		`amount > 19 && amount < 20`:                                  true, // integers compare with decimals
 		`amount_minor == 1999`:                                        true,
 		`currency == "EUR" && card.bin == "424242"`:                   true,
-		`card.fingerprint.startsWith("fp_")`:                          true,
+		`card.fingerprint.startsWith("card_424242_4242")`:             true,
 		`payer.email_domain == "mail.example"`:                        true,
 		`payer.email.endsWith("@mail.example")`:                       true,
 		`payer.country in ["DE", "AT"]`:                               true,

@@ -11,6 +11,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -79,7 +80,7 @@ func checkEntry(e *Entry, now time.Time) error {
 		return fault.Invalid(
 			"kind",
 			"list_kind_invalid",
-			"kind must not be card: fingerprints differ between accounts, so an installation-wide list cannot contain cards.",
+			"kind must not be card: other cards share a fingerprint, so an installation-wide list cannot contain cards.",
 		)
 	}
 	if e.Action != payment.Allow && e.Action != payment.Block && e.Action != payment.Hold {
@@ -95,6 +96,12 @@ func checkEntry(e *Entry, now time.Time) error {
 			"note must not contain control characters or characters that change the reading direction.",
 		)
 	}
+	if err := issuer.NoNumber("note", e.Note); err != nil {
+		return err
+	}
+	if err := issuer.NoNumber("value", e.Value); err != nil {
+		return err
+	}
 	if !e.ExpiresAt.IsZero() && !e.ExpiresAt.After(now) {
 		return fault.Invalid("expiresAt", "expiry_invalid", "expiresAt must be in the future.")
 	}
@@ -106,12 +113,10 @@ func checkEntry(e *Entry, now time.Time) error {
 	return nil
 }
 
-// Lengths of values, in bytes.
+// Lengths of values.
 const (
-	minFingerprint = 16
-	maxFingerprint = 64
-	binDigits      = 6
-	mappedBits     = 96 // before an IPv4 address in IPv6 form
+	binDigits  = 6
+	mappedBits = 96 // before an IPv4 address in IPv6 form
 )
 
 // Canonical returns a value, however typed or pasted, in the form that attempts have, or "" with
@@ -120,11 +125,9 @@ func Canonical(kind Kind, v string) (value, rule string) {
 	v = spelling.Pasted(v)
 	switch kind {
 	case KindCard:
-		lower := strings.ToLower(v)
-		// The last condition: a card number is never stored.
-		if len(v) < minFingerprint || len(v) > maxFingerprint || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" ||
-			strings.Trim(v, "0123456789-") == "" {
-			return "", "value must be a card fingerprint as shown on a payment."
+		if v = strings.ToLower(v); !issuer.IsFingerprint(v) {
+			return "", "value must be a card fingerprint as shown on a payment, such as card_424242_4242_3. " +
+				"Fingerprints of 32 hexadecimal digits are no longer used."
 		}
 		return v, ""
 	case KindBIN:

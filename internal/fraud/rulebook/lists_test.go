@@ -46,7 +46,11 @@ func TestListValues(t *testing.T) {
 		{KindAddress, "203.0.113.9", "203.0.113.0/24"}, {KindAddress, "203.0.113.0/24", "203.0.113.0/24"}, {KindAddress, "203.0.0.0/16", ""},
 		{KindAddress, "2001:db8:1:2::3", "2001:db8:1::/48"}, {KindAddress, "here", ""},
 		{KindCountry, "de", "DE"}, {KindCountry, "DEU", ""}, {KindCountry, "D1", ""},
-		{KindCard, "fp_card_00000000001", "fp_card_00000000001"}, {KindCard, "4242", ""}, {KindCard, "4242 4242 4242 4242", ""},
+		{KindCard, " card_424242_4242_3", "card_424242_4242_3"}, {KindCard, "CARD_424242_4242", "card_424242_4242"},
+		{KindCard, "card_378282_0005", "card_378282_0005"}, {KindCard, "card_3782_0005", "card_3782_0005"},
+		{KindCard, "card_424242_4242_8", ""}, {KindCard, "card_424242_424", ""}, {KindCard, "card_4242424_4242_1", ""},
+		{KindCard, "card_424242_4242_1_1", ""}, {KindCard, "0123456789abcdef0123456789abcdef", ""},
+		{KindCard, "4242", ""}, {KindCard, "4242 4242 4242 4242", ""},
 		{KindCard, "4242424242424242", ""}, {KindCard, "4242-4242-4242-4242", ""},
 	} {
 		got, broken := Canonical(c.kind, c.in)
@@ -54,7 +58,7 @@ func TestListValues(t *testing.T) {
 			t.Errorf("%s %q is %q (%s), want %q", c.kind, c.in, got, broken, c.out)
 		}
 	}
-	if err := checkEntry(&Entry{Kind: KindCard, Action: payment.Block, Value: "fp_card_00000000001"}, time.Time{}); fault.Code(
+	if err := checkEntry(&Entry{Kind: KindCard, Action: payment.Block, Value: "card_424242_4242_3"}, time.Time{}); fault.Code(
 		err,
 	) != "list_kind_invalid" {
 		t.Errorf("a card of the installation: %v", err)

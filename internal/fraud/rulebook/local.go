@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fraud/rule"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 )
 
@@ -221,6 +222,9 @@ func CheckMode(mode string) error {
 // shadow.
 func checkRule(r *Rule) error {
 	r.Name, r.When = strings.TrimSpace(r.Name), strings.TrimSpace(r.When)
+	if err := issuer.NoNumber("name", r.Name); err != nil {
+		return err
+	}
 	if n := utf8.RuneCountInString(r.Name); n == 0 || n > MaxRuleName || strings.ContainsFunc(r.Name, unicode.IsControl) {
 		return fault.Invalid("name", "rule_name_invalid", "name must be 1 to %d characters on one line, without control characters.", MaxRuleName)
 	}
@@ -239,8 +243,11 @@ func checkRule(r *Rule) error {
 }
 
 // Compile compiles a condition. It returns a fault of code rule_condition_invalid with position
-// and reason.
+// and reason, or of code card_number_in_text.
 func Compile(when string) (*rule.Program, error) {
+	if err := issuer.NoNumber("when", when); err != nil {
+		return nil, err
+	}
 	run, err := rule.Compile(when)
 	var wrong *rule.Error
 	if errors.As(err, &wrong) {

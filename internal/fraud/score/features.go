@@ -1,7 +1,9 @@
 package score
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -149,6 +151,39 @@ func (e *entity) observe(now int64, minor int64) {
 	e.unrest = 0.7*e.unrest + 0.3*deviation
 	e.peak = max(e.peak, float64(minor))
 	e.last, e.seen, e.logSum, e.logSquares = now, e.seen+1, e.logSum+l, e.logSquares+l*l
+}
+
+// with returns a copy of what is known of two entities as if they were one. Unrest is that of the
+// later one.
+func (e *entity) with(o *entity) *entity {
+	if e.last < o.last {
+		e, o = o, e
+	}
+	both := *e
+	both.buckets = slices.Concat(e.buckets, o.buckets)
+	slices.SortStableFunc(both.buckets, func(a, b bucket) int { return cmp.Compare(a.start, b.start) })
+	if n := len(both.buckets); n > 0 {
+		both.fold(both.buckets[n-1].start)
+	}
+	if o.first > 0 {
+		both.first = min(o.first, e.first)
+	}
+
+	fade := math.Exp2(-float64(e.last-o.last) / (30 * secondsOfDay))
+	both.seen, both.logSum, both.logSquares = e.seen+o.seen*fade, e.logSum+o.logSum*fade, e.logSquares+o.logSquares*fade
+	both.peak = max(e.peak, o.peak*fade)
+
+	if o.labels != nil {
+		var all []labelAt
+		if e.labels != nil {
+			all = slices.Clone(e.labels[:e.labelCount])
+		}
+		all = append(all, o.labels[:o.labelCount]...)
+		slices.SortStableFunc(all, func(a, b labelAt) int { return cmp.Compare(b.unit, a.unit) })
+		both.labels = new([lastLabels]labelAt)
+		both.labelCount = uint8(copy(both.labels[:], all)) //nolint:gosec // at most lastLabels
+	}
+	return &both
 }
 
 // deviation returns the deviation of an amount from earlier ones, in standard deviations of the

@@ -49,7 +49,10 @@ func NewHistory(limit int) *History {
 
 // Keys identify an attempt's entities in a History, and are valid only for the one that returned
 // them. They replace the attempt when its outcome and its label arrive later.
-type Keys struct{ of [entities]uint64 }
+type Keys struct {
+	of    [entities]uint64
+	cards uint64 // of Attempt.Cards; only seen, never counted
+}
 
 // Keys returns the keys of an attempt. It needs no lock.
 func (h *History) Keys(a *Attempt) (out Keys) {
@@ -65,6 +68,13 @@ func (h *History) Keys(a *Attempt) (out Keys) {
 		}
 	}
 
+	if a.Cards != "" {
+		m.Reset()
+		_, _ = m.WriteString(a.Scope)
+		_ = m.WriteByte(0)
+		_, _ = m.WriteString(a.Cards)
+		out.cards = m.Sum64() | 1
+	}
 	return out
 }
 
@@ -139,6 +149,11 @@ func (h *History) FeaturesOf(keys Keys, a *Attempt, v *Vector) {
 		if key != 0 {
 			if known := h.known[kind][key]; known != nil {
 				e = known
+			}
+		}
+		if kind == byCard && keys.cards != 0 {
+			if more := h.known[byCard][keys.cards]; more != nil {
+				e = e.with(more)
 			}
 		}
 		at := single + kind*entityWidth

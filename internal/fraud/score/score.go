@@ -14,8 +14,8 @@ package score
 
 import "time"
 
-// Attempt is a payment attempt as features see it. A card is a keyed fingerprint, an address a
-// prefix. Unknown fields are empty and count nothing.
+// Attempt is a payment attempt as features see it. A card is a fingerprint, an address a prefix.
+// Unknown fields are empty and count nothing.
 type Attempt struct {
 	ID      string
 	Scope   string // whose history this is; entities of two scopes never mix
@@ -23,6 +23,7 @@ type Attempt struct {
 	Account string // the merchant's account
 	Link    string
 	Card    string
+	Cards   string // fingerprint of several cards with this one among them: what it counted is seen too
 	BIN     string
 	Email   string
 	Address string

@@ -1,7 +1,6 @@
 package shield
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -28,20 +27,24 @@ const (
 	seedLen       = 35        // of headBytes and macBytes in base64, without padding
 )
 
-// MAC is an HMAC with the key for sealing and opening puzzles.
-type MAC func(message []byte) []byte
+// MAC seals and opens puzzles: it makes tags of messages, and checks them. A tag may be cut to
+// macBytes.
+type MAC interface {
+	Tag(message []byte) []byte
+	Check(message, tag []byte) bool
+}
 
 // Seal returns the seed of a puzzle with that many bits for a payment.
 func Seal(mac MAC, payment string, bits int, now time.Time) (seed string) {
 	head := make([]byte, headBytes, headBytes+macBytes)
 	head[0], head[1] = puzzleVersion, byte(bits)                             // at most MaxBits
 	binary.BigEndian.PutUint64(head[2:], uint64(now.Add(PuzzleLife).Unix())) // after 1970
-	return base64.RawURLEncoding.EncodeToString(append(head, seal(mac, payment, head)...))
+	return base64.RawURLEncoding.EncodeToString(append(head, mac.Tag(sealed(payment, head))[:macBytes]...))
 }
 
-// seal returns the MAC of a puzzle's head for a payment.
-func seal(mac MAC, payment string, head []byte) []byte {
-	return mac(append(append([]byte("paylink proof of work\x00"), head...), payment...))[:macBytes]
+// sealed returns what the tag of a puzzle's head covers.
+func sealed(payment string, head []byte) []byte {
+	return append(append([]byte("paylink proof of work\x00"), head...), payment...)
 }
 
 // Open reports whether a proof is for the payment, not expired, and solved. The work that it
@@ -58,7 +61,7 @@ func Open(mac MAC, payment, proof string, now time.Time) bool {
 
 	head := raw[:headBytes]
 	end := time.Unix(int64(binary.BigEndian.Uint64(head[2:])), 0) // sealed by us, checked below
-	return hmac.Equal(raw[headBytes:], seal(mac, payment, head)) && now.Before(end) && zeros(proof) >= int(head[1])
+	return mac.Check(sealed(payment, head), raw[headBytes:]) && now.Before(end) && zeros(proof) >= int(head[1])
 }
 
 // Solve solves a puzzle as a page does. It is for clients in Go and for tests. Each bit doubles the

@@ -12,12 +12,19 @@ import (
 )
 
 func mac(key string) shield.MAC {
-	return func(m []byte) []byte {
-		h := hmac.New(sha256.New, []byte(key))
-		h.Write(m)
-		return h.Sum(nil)
-	}
+	return keyed(key)
 }
+
+// keyed is an HMAC under a key.
+type keyed string
+
+func (k keyed) Tag(m []byte) []byte {
+	h := hmac.New(sha256.New, []byte(k))
+	h.Write(m)
+	return h.Sum(nil)
+}
+
+func (k keyed) Check(m, tag []byte) bool { return hmac.Equal(k.Tag(m)[:len(tag)], tag) }
 
 // TestAProofIsOfOnePaymentAndItsTime checks that an altered, expired or unsolved proof, or
 // another payment's, is invalid.

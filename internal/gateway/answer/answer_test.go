@@ -79,7 +79,7 @@ func newCounter(t *testing.T) *counter {
 	return &counter{Store: store, t: t, guard: answer.NewGuard(answer.GuardConfig{
 		Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 		Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
-		MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
+		MAC:    ring.Authenticator(keyring.MACKey),
 		Now:    time.Now, Log: slog.New(slog.DiscardHandler)})}
 }
 
@@ -175,7 +175,7 @@ func TestRecordsWithoutAFace(t *testing.T) {
 	const body = `{"amount":1}`
 	for name, of := range map[string]string{"decoded": "decoded request\nPOST\n/charges\n" + body, "bytes": "POST\n/charges\n" + body} {
 		c := newCounter(t)
-		record := idempotency.Record{Scope: "acct_1/test", Key: "then", Status: 200, CreatedAt: time.Now(), Fingerprint: c.guard.MAC([]byte(of))}
+		record := idempotency.Record{Scope: "acct_1/test", Key: "then", Status: 200, CreatedAt: time.Now(), Fingerprint: c.guard.MAC.Tag([]byte(of))}
 		var err error
 		if record.Answer, err = c.guard.Seal([]byte(`{"was":"then"}`), record.Associated()); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"crypto/hmac"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -12,6 +11,8 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/keyring"
 )
 
 // The headers, which are the same on every face.
@@ -34,7 +35,7 @@ type GuardConfig struct {
 	// key that it was recorded under.
 	Seal   func(plain, associated []byte) ([]byte, error)
 	Unseal func(sealed, associated []byte) ([]byte, error)
-	MAC    func([]byte) []byte // keyed hash: fingerprints of requests
+	MAC    keyring.Authenticator // fingerprints of requests
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -74,8 +75,8 @@ type flight struct {
 	*Guard
 	Call
 	record idempotency.Record
-	// fingerprints are those that a record of the same request may have.
-	fingerprints [2][]byte
+	// meanings are what the fingerprint of a record of the same request may cover.
+	meanings [2][]byte
 }
 
 // Serve answers a call. With a key, the first answer is recorded in the commit of the
@@ -108,8 +109,8 @@ func (g *Guard) Serve(c Call) {
 		return
 	}
 	defer g.flights.end(name)
-	f := &flight{Guard: g, Call: c, fingerprints: g.fingerprints(&c)}
-	f.record = idempotency.Record{Scope: c.Scope, Key: key, Status: http.StatusOK, Fingerprint: f.fingerprints[0]}
+	f := &flight{Guard: g, Call: c, meanings: meanings(&c)}
+	f.record = idempotency.Record{Scope: c.Scope, Key: key, Status: http.StatusOK, Fingerprint: g.MAC.Tag(f.meanings[0])}
 	// The record is read inside the flight: a request that finished between a
 	// read and the flight would otherwise be missed.
 	if !f.replay() {
@@ -118,7 +119,7 @@ func (g *Guard) Serve(c Call) {
 }
 
 // headerKey returns the key in the header, or "" if there is no header. An empty, repeated
-// or invalid one is idempotency_key_invalid.
+// or invalid one is idempotency_key_invalid, one with a card number card_number_in_text.
 func headerKey(h http.Header) (string, error) {
 	values := h.Values(keyHeader)
 	if len(values) == 0 {
@@ -137,23 +138,23 @@ func headerKey(h http.Header) (string, error) {
 		}
 	}
 
-	return values[0], nil
+	return values[0], issuer.NoNumber(keyHeader, values[0])
 }
 
-// fingerprints returns the fingerprints that a record of the same request may have, the one
+// meanings returns what the fingerprint of a record of the same request may cover, the one
 // to record first. Records of earlier versions have the second, which fits only an exact
 // repetition.
-func (g *Guard) fingerprints(c *Call) [2][]byte {
+func meanings(c *Call) [2][]byte {
 	at := c.R.Method + "\n" + c.R.URL.EscapedPath() + "\n"
 	if c.Face.Name != "" {
 		at = "face " + c.Face.Name + "\n" + at
 	}
-	bytewise := g.MAC([]byte(at + string(c.Body)))
+	bytewise := []byte(at + string(c.Body))
 	if c.Meaning == nil {
 		return [2][]byte{bytewise, bytewise}
 	}
 
-	return [2][]byte{g.MAC([]byte(decodedPrefix + at + string(c.Meaning))), bytewise}
+	return [2][]byte{[]byte(decodedPrefix + at + string(c.Meaning)), bytewise}
 }
 
 // respond answers a call that is not recorded.
@@ -181,7 +182,7 @@ func (f *flight) replay() bool {
 	var body []byte
 	switch {
 	case err != nil:
-	case !hmac.Equal(rec.Fingerprint, f.fingerprints[0]) && !hmac.Equal(rec.Fingerprint, f.fingerprints[1]):
+	case !f.MAC.Check(f.meanings[0], rec.Fingerprint) && !f.MAC.Check(f.meanings[1], rec.Fingerprint):
 		err = fault.New(fault.KindMismatch, "idempotency_key_reused",
 			"This Idempotency-Key was already used for a different request. Use a new key for a new request.")
 	default:
@@ -242,7 +243,7 @@ func (f *flight) finish(body []byte, failed error) {
 	}
 	if err != nil {
 		f.Log.ErrorContext(f.R.Context(), "a response was not recorded under its idempotency key",
-			"requestId", problem.RequestID(f.R.Context()), "path", f.R.URL.Path, "error", err.Error())
+			"requestId", problem.RequestID(f.R.Context()), "route", f.R.Pattern, "error", err.Error())
 	}
 	f.Face.Write(f.W, f.R, f.record.Status, body)
 }

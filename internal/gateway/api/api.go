@@ -14,6 +14,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -94,22 +95,14 @@ type API struct {
 	renderer  Renderer
 	contract  func() (*contract, error)
 	face      answer.Face
-	followers followers
-}
-
-// followers counts the live event streams, so that enter can bound them per process and per
-// account and mode. The mutex guards all and by.
-type followers struct {
-	sync.Mutex
-	all int
-	by  map[string]int // by account and mode
+	followers *answer.Streams // the live event streams
 }
 
 // New returns an API for the services of c. It does no I/O: the OpenAPI document is
 // rendered at its first request and then kept.
 func New(c Config) *API {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
-	a := &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now},
+	a := &API{Config: c, renderer: Renderer{PublicURL: c.PublicURL, Now: c.Now}, followers: answer.NewStreams(maxFollowers),
 		contract: sync.OnceValues(func() (*contract, error) { return newContract(c.PublicURL) })}
 	a.face = answer.Face{Shapes: a.renderer.Shapes(), Write: a.write, Fail: a.fail, Decline: decline}
 	return a
@@ -215,7 +208,7 @@ func (a *API) serve(rt Route) http.Handler {
 		}
 
 		if r.Method == http.MethodPost {
-			a.Guard.Serve(answer.Call{Face: &a.face, W: w, R: q.Request, Scope: q.caller.scope(), Records: rt.records(a.Records), Shape: rt.shape,
+			a.Guard.Serve(answer.Call{Face: &a.face, W: w, R: q.Request, Scope: a.scopeOf(q), Records: rt.records(a.Records), Shape: rt.shape,
 				Body: q.body, Meaning: canonical(rt, q.body), Do: func(t *idempotency.Ticket) (any, error) {
 					q.ticket = t
 					return rt.handle(a, q)
@@ -274,6 +267,9 @@ func (a *API) admit(rt Route, q *request) error {
 	if q.body, err = readBody(q.w, q.Request); err != nil {
 		return err
 	}
+	if err := noNumbers(q.body); err != nil {
+		return err
+	}
 
 	switch {
 	case rt.body == bodyNone && len(q.body) > 0:
@@ -328,9 +324,9 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body []b
 // see.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem.From(err, problem.RequestID(r.Context()))
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, merchant.ErrBusy) { // which its service counts and logs
 		a.Log.ErrorContext(r.Context(), "request failed",
-			"requestId", p.RequestID, "method", r.Method, "path", r.URL.Path, "code", p.Code, "error", err.Error())
+			"requestId", p.RequestID, "method", r.Method, "route", r.Pattern, "code", p.Code, "error", err.Error())
 	}
 	problem.Write(w, r, err, "")
 }

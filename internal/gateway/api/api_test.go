@@ -293,6 +293,28 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+// TestStrangersKeys: a key that a stranger has used is free for others, and is still the same
+// request for the stranger.
+func TestStrangersKeys(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/api/users", "/api/sessions"} {
+		for i, name := range []string{"ada", "bob", "cleo"} {
+			body := `{"login":"` + name + `","password":"correct horse battery"}`
+			if path == "/api/users" {
+				body = `{"username":"` + name + `","email":"` + name + `@example.com","password":"correct horse battery"}`
+			}
+			first := w.do("POST", path, "", body, "Idempotency-Key", "signup-1")
+			again := w.do("POST", path, "", body, "Idempotency-Key", "signup-1")
+			if first.status != http.StatusOK || first.header.Get("Idempotent-Replayed") != "" || string(again.body) != string(first.body) ||
+				again.header.Get("Idempotent-Replayed") != "true" {
+				t.Errorf("%s, stranger %d: %d %s, then %d %s", path, i, first.status, first.body, again.status, again.body)
+			}
+			other := strings.Replace(body, "battery", "staple!", 1)
+			w.refused(w.do("POST", path, "", other, "Idempotency-Key", "signup-1"), 422, "idempotency_key_reused", "")
+		}
+	}
+}
+
 // TestF16_KeyInUse: the second of two concurrent requests gets a retry, and then finds
 // the response of the first.
 func TestF16_KeyInUse(t *testing.T) {

@@ -1,7 +1,11 @@
 package api
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,16 +36,24 @@ func (c caller) by() string {
 	return c.key
 }
 
-// publicScope is the space of idempotency keys of callers without an account.
-const publicScope = "public"
-
 // scope returns the space of the caller's idempotency keys. Two accounts, and the two modes
-// of one account, never share a key.
-func (c caller) scope() string {
-	if c.account == "" {
-		return publicScope
+// of one account, never share a key. A caller without an account has none.
+func (c caller) scope() string { return c.account + "/" + c.mode }
+
+// scopeOf returns the space of a request's idempotency keys. Strangers share one only if they
+// name the same user: otherwise a key that somebody else has used would be refused, and
+// requests with the keys of a common pattern could be blocked in advance. The hash keeps
+// addresses out of the records.
+func (a *API) scopeOf(q *request) string {
+	if q.caller.account != "" {
+		return q.caller.scope()
 	}
-	return c.account + "/" + c.mode
+	var in struct{ Email, Login string }
+	if err := json.Unmarshal(bytes.TrimPrefix(q.body, []byte("\ufeff")), &in); err != nil {
+		in.Email, in.Login = "", "" // the call itself will refuse the body
+	}
+	name := strings.ToLower(strings.TrimSpace(cmp.Or(in.Email, in.Login)))
+	return "public/" + hex.EncodeToString(a.Guard.MAC.Tag([]byte("idempotency scope\x00" + name))[:16])
 }
 
 // inMode applies the query parameter mode. A user may choose the mode; a key may only name

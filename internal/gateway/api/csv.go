@@ -65,20 +65,12 @@ func (a *API) exportPayments(q *request) {
 	}
 }
 
-// csvRow returns the cells of a payment, each safe to open in a spreadsheet.
+// csvRow returns the cells of a payment, each safe to open in a spreadsheet, because payers
+// choose their names.
 func csvRow(o payment.PaymentObject) []string {
 	row := payment.CSVRow(o)
 	for i, cell := range row {
-		row[i] = inert(cell)
+		row[i] = spelling.Cell(cell)
 	}
 	return row
-}
-
-// inert returns a cell that a spreadsheet shows as text. It puts an apostrophe before what
-// would run as a formula, because payers choose their names.
-func inert(cell string) string {
-	if spelling.Formula(cell) {
-		return "'" + cell
-	}
-	return cell
 }

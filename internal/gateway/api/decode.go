@@ -15,6 +15,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/answer"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 )
 
@@ -50,6 +52,20 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	return body, checkContentType(r.Header)
+}
+
+// noNumbers returns card_number_in_text for a body that contains a card number, in a text or in
+// the name of a member. Passwords are hashed and credentials of issuers are sealed, so they may be
+// any text.
+func noNumbers(body []byte) error {
+	at, found := answer.NumberAt(body, func(p jsontext.Pointer) bool {
+		name := p.LastToken()
+		return name == "credentials" || strings.HasSuffix(strings.ToLower(name), "password")
+	})
+	if !found {
+		return nil
+	}
+	return issuer.NumberFault(spell(at))
 }
 
 // noBody returns body_unexpected for a request with a body, for calls that take none. It

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/site"
 )
 
@@ -40,31 +41,6 @@ func wantsStream(r *http.Request) bool {
 	return false
 }
 
-// enter reserves a place among the streams, and returns the function that releases it. It
-// returns false if the process or the scope, an account and mode, has as many streams as it
-// may. leave must be called once.
-func (a *API) enter(scope string) (leave func(), ok bool) {
-	a.followers.Lock()
-	defer a.followers.Unlock()
-	if a.followers.all >= maxFollowers || a.followers.by[scope] >= maxAccountFollower {
-		return nil, false
-	}
-
-	if a.followers.by == nil {
-		a.followers.by = map[string]int{}
-	}
-	a.followers.all++
-	a.followers.by[scope]++
-	return func() {
-		a.followers.Lock()
-		defer a.followers.Unlock()
-		a.followers.all--
-		if a.followers.by[scope]--; a.followers.by[scope] == 0 {
-			delete(a.followers.by, scope)
-		}
-	}, true
-}
-
 // followEvents streams the events of the caller's account as they happen (server-sent
 // events, WHATWG HTML, section 9.2). It starts after Last-Event-ID or afterSeq, or else
 // at the present. It polls the service payments, so it works in every deployment. It
@@ -78,13 +54,9 @@ func (a *API) followEvents(q *request) {
 		return
 	}
 
-	leave, ok := a.enter(q.caller.scope())
-	if !ok {
-		a.fail(
-			q.w,
-			q.Request,
-			fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many live streams are open. Request the events as JSON instead."),
-		)
+	leave, err := a.followers.Enter("Request the events as JSON instead.", answer.Share{Key: q.caller.scope(), Most: maxAccountFollower})
+	if err != nil {
+		a.fail(q.w, q.Request, err)
 		return
 	}
 	defer leave()

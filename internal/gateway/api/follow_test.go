@@ -123,7 +123,7 @@ func TestStreamsAreBoundedAndRefused(t *testing.T) {
 		}
 		open = append(open, s)
 	}
-	if more := w.follow(""); more.resp.StatusCode != http.StatusServiceUnavailable || more.resp.Header.Get("Retry-After") == "" {
+	if more := w.follow(""); more.resp.StatusCode != http.StatusTooManyRequests || more.resp.Header.Get("Retry-After") == "" {
 		t.Errorf("one stream too many: %d", more.resp.StatusCode)
 	}
 	open[0].end()

@@ -3,7 +3,6 @@ package api_test
 import (
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -179,7 +178,7 @@ func (f *fraudWorld) busy(calls []fraudCall) {
 	f.t.Helper()
 	was := f.config
 	gate, err := limit.New(
-		limit.Config{Policies: []limit.Policy{{Name: limit.Account, Count: 1, Per: time.Hour, Burst: 1}}, MAC: was.Guard.MAC, Now: time.Now,
+		limit.Config{Policies: []limit.Policy{{Name: limit.Account, Count: 1, Per: time.Hour, Burst: 1}}, MAC: was.Guard.MAC.Tag, Now: time.Now,
 			Limited: func(string) {}, Log: was.Log},
 	)
 	if err != nil {
@@ -202,11 +201,16 @@ func (f *fraudWorld) busy(calls []fraudCall) {
 // farAway: a gateway whose services are elsewhere, and do not answer.
 func (f *fraudWorld) farAway(calls []fraudCall) {
 	f.t.Helper()
-	file := filepath.Join(f.t.TempDir(), "internal.secret")
-	if err := os.WriteFile(file, []byte(strings.Repeat("0123456789abcdef", 4)+"\n"), 0o600); err != nil {
+	dir := f.t.TempDir()
+	root, file := filepath.Join(dir, "root.json"), filepath.Join(dir, "internal.json")
+	if err := rpc.CreateRoot(root, time.Now()); err != nil {
 		f.t.Fatal(err)
 	}
-	known, err := rpc.NewCredentials(file, "", time.Now)
+	gateway := []string{rpc.GatewayService}
+	if _, err := rpc.ExportKeys(root, gateway, file); err != nil {
+		f.t.Fatal(err)
+	}
+	known, err := rpc.NewCredentials(gateway, file, "", time.Now)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 )
 
@@ -29,8 +31,8 @@ const (
 type query map[string]string
 
 // parseQuery parses the query of a URL, which may contain only the known names. It refuses
-// names that are unknown or given twice, values that are too long or no UTF-8, and a time
-// whose plus sign was read as a space.
+// card numbers, names that are unknown or given twice, values that are too long or no UTF-8, and a
+// time whose plus sign was read as a space.
 func parseQuery(raw string, known ...string) (query, error) {
 	if len(raw) > maxQueryBytes {
 		return nil, fault.New(fault.KindInvalid, "query_too_long", "The query must be at most %d bytes.", maxQueryBytes)
@@ -48,6 +50,8 @@ func parseQuery(raw string, known ...string) (query, error) {
 	q := make(query, len(values))
 	for name, list := range values {
 		switch {
+		case issuer.HasNumber(name), slices.ContainsFunc(list, issuer.HasNumber):
+			return nil, issuer.NumberFault(name)
 		case !allowed[name]:
 			return nil, fault.Invalid(echo(name), "parameter_unknown", "This call does not accept this query parameter.")
 		case len(list) > 1:

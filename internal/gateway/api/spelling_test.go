@@ -63,7 +63,7 @@ func TestRecordsOfTheVersionBefore(t *testing.T) {
 	const path, body, was = "/api/payment", `{"amount":"12.50","currency":"EUR"}`, `{"object":"link","id":"lnk_then"}`
 	p := w.pay("") // to know the account
 	record := idempotency.Record{Scope: p.Account + "/test", Key: "before", Status: 402, CreatedAt: time.Now(),
-		Fingerprint: w.config.Guard.MAC([]byte("POST\n" + path + "\n" + body))}
+		Fingerprint: w.config.Guard.MAC.Tag([]byte("POST\n" + path + "\n" + body))}
 	var err error
 	if record.Answer, err = w.config.Guard.Seal([]byte(was), record.Associated()); err != nil {
 		t.Fatal(err)

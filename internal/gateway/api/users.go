@@ -182,7 +182,7 @@ func (a *API) signUp(q *request) (any, error) {
 
 	up, err := a.Merchants.SignUp(q.Context(), merchant.SignUpRequest{
 		Username: in.Username.Value, Email: in.Email.Value, Password: in.Password.Value, Date: string(in.Date.Value),
-		Invitation: in.Invitation.Value, TimeZone: in.TimeZone.Value,
+		Invitation: in.Invitation.Value, TimeZone: in.TimeZone.Value, Address: remote(q.Request),
 	}, q.ticket)
 	if err != nil {
 		return nil, err

@@ -100,7 +100,7 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Service
 		Guard: answers.NewGuard(answers.GuardConfig{
 			Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
-			MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) },
+			MAC:    ring.Authenticator(keyring.MACKey),
 			Now:    now, Log: log}),
 		JWKS: ring.JWKS, PublicURL: public, Now: now, Log: log, Drain: drain,
 	}

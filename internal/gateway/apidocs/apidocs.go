@@ -34,6 +34,9 @@ var (
 	iconAsset = asset.New("/assets/apidocs.svg", asset.Icon)
 )
 
+// Assets returns the files that the page loads.
+func Assets() []asset.Asset { return []asset.Asset{cssAsset, iconAsset} }
+
 // csp allows the page to load its style and icon, and nothing else.
 const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 

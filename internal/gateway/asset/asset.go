@@ -4,7 +4,9 @@ package asset
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/sha512"
 	_ "embed" // the two files below
+	"encoding/base64"
 	"encoding/hex"
 	"net/http"
 	"path"
@@ -31,14 +33,26 @@ var contentTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "
 type Asset struct {
 	Path, ContentType string
 	Body              []byte
+	Integrity         string // as HTML wants it (Subresource Integrity)
 }
 
 // New returns the asset of a file such as /assets/paylink.css. Its extension is its type:
 // css, js or svg.
 func New(name string, body []byte) Asset {
 	sum, ext := sha256.Sum256(body), path.Ext(name)
-	return Asset{Path: name[:len(name)-len(ext)] + "." + hex.EncodeToString(sum[:6]) + ext, Body: body, ContentType: contentTypes[ext]}
+	return Asset{Path: name[:len(name)-len(ext)] + "." + hex.EncodeToString(sum[:6]) + ext, Body: body, ContentType: contentTypes[ext],
+		Integrity: Integrity(body)}
 }
+
+// Integrity returns the hash by which a browser recognizes a file (Subresource Integrity): it
+// loads no other content, wherever it was changed on the way.
+func Integrity(body []byte) string {
+	sum := sha512.Sum384(body)
+	return "sha384-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Runs reports whether a browser executes the file or styles a page with it.
+func (a Asset) Runs() bool { return a.ContentType != contentTypes[".svg"] }
 
 // ServeHTTP answers with the file.
 func (a Asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -69,15 +69,17 @@ func TestSessionCookie(t *testing.T) {
 	c := w.Stranger()
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p := w.Do(c, http.MethodPost, "/dashboard/sign-in", url.Values{"login": {desktest.Username}, "password": {desktest.Password}})
-	var cookie string
-	for _, s := range p.Header.Values("Set-Cookie") {
-		if strings.HasPrefix(s, "paylink=") {
-			cookie = s
+	for name, life := range map[string]string{"paylink=": "; Max-Age=", "paylink-device=": "; Max-Age=15552000"} {
+		var cookie string
+		for _, s := range p.Header.Values("Set-Cookie") {
+			if strings.HasPrefix(s, name) {
+				cookie = s
+			}
 		}
-	}
-	for _, part := range []string{"; HttpOnly", "; SameSite=Lax", "; Path=/", "; Max-Age="} {
-		if !strings.Contains(cookie, part) {
-			t.Errorf("the cookie %q lacks %q", cookie, part)
+		for _, part := range []string{"; HttpOnly", "; SameSite=Lax", "; Path=/", life} {
+			if !strings.Contains(cookie, part) {
+				t.Errorf("the cookie %q lacks %q", cookie, part)
+			}
 		}
 	}
 }

@@ -50,17 +50,93 @@ func TestSpellingsOfAnAddress(t *testing.T) {
 			}
 		}
 	}
-	// A header that we do not read names nobody, and must not be the way around.
-	for _, name := range []string{"Forwarded", "X-Real-IP"} {
-		w := newWorld(t, nil, proxies)
-		w.ask("GET", "/", "127.0.0.1", name, "for=203.0.113.9")
-		if got := w.heard.Load(); got != stranger {
-			t.Errorf("%s alone is %v, want %s", name, got, stranger)
-		}
-	}
 	w := newWorld(t, nil, proxies)
 	if w.ask("GET", "/", "127.0.0.1"); w.heard.Load() != "127.0.0.1:0" {
 		t.Errorf("the machine itself is %v", w.heard.Load())
+	}
+}
+
+// TestWhoseAddress: every header that names a client, from every kind of peer, under every
+// setting. A client that is named counts: as itself if its address can be read, and as the
+// stranger otherwise, never as this machine.
+func TestWhoseAddress(t *testing.T) {
+	const stranger, nobody = "192.0.0.8", "" // nobody: this machine, which is not limited
+	var (
+		none     []netip.Prefix
+		loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+		network  = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	)
+	type header = map[string][]string
+	xff := func(values ...string) header { return header{"X-Forwarded-For": values} }
+	fwd := func(values ...string) header { return header{"Forwarded": values} }
+	for _, c := range []struct {
+		proxies []netip.Prefix
+		from    string
+		header  header
+		want    string
+	}{
+		// Nobody forwarded it.
+		{none, "127.0.0.1", nil, nobody}, {none, "::1", nil, nobody}, {none, "203.0.113.9", nil, "203.0.113.9"},
+		{loopback, "127.0.0.1", nil, nobody}, {network, "10.1.2.3", nil, "10.1.2.3"}, {network, "::ffff:127.0.0.1", nil, nobody},
+		// A client that lies is counted as itself.
+		{none, "203.0.113.9", xff("198.51.100.7"), "203.0.113.9"}, {network, "203.0.113.9", fwd("for=127.0.0.1"), "203.0.113.9"},
+		// A proxy on this machine, named or not: the last hop counts.
+		{none, "127.0.0.1", xff("198.51.100.7, 203.0.113.9"), "203.0.113.9"}, {none, "::1", xff("203.0.113.9:40001"), "203.0.113.9"},
+		{none, "127.0.0.1", fwd("for=203.0.113.9"), "203.0.113.9"}, {none, "127.0.0.1", xff("unknown"), stranger},
+		{none, "127.0.0.1", xff(""), stranger}, {none, "127.0.0.1", header{"X-Real-Ip": {"203.0.113.9"}}, stranger},
+		{network, "127.0.0.1", xff("203.0.113.9"), stranger}, // counted by it, but not believed
+		{loopback, "127.0.0.1", xff("198.51.100.7", "203.0.113.9"), "203.0.113.9"}, {loopback, "::1", xff("garbage"), stranger},
+		{loopback, "127.0.0.1", header{"X-Real-Ip": {"203.0.113.9"}}, stranger},
+		// An address of this machine that a header names is no reason not to count.
+		{none, "127.0.0.1", xff("127.0.0.1"), stranger}, {loopback, "127.0.0.1", xff("127.0.0.1"), stranger},
+		{network, "10.1.2.3", xff("127.0.0.1"), stranger}, {network, "10.1.2.3", fwd(`for="[::1]:5"`), stranger},
+		// Forwarded, with its parameters, its cases and its quotes.
+		{network, "10.1.2.3", fwd("for=203.0.113.9"), "203.0.113.9"},
+		{network, "10.1.2.3", fwd("For=203.0.113.9;proto=https;by=10.1.2.3"), "203.0.113.9"},
+		{network, "10.1.2.3", fwd(`by="_a;b"; FOR="203.0.113.9:40001" `), "203.0.113.9"},
+		{network, "10.1.2.3", fwd(`for=203.0.113.9;by="_a;for=198.51.100.7;b"`), "203.0.113.9"},
+		{network, "10.1.2.3", fwd(`for="[2001:db8::7]:40001"`), "2001:db8::/56"},
+		{network, "10.1.2.3", fwd(`for="[2001:db8::7]"`), "2001:db8::/56"},
+		{network, "10.1.2.3", fwd("for=198.51.100.7, for=203.0.113.9, for=10.9.9.9"), "203.0.113.9"},
+		{network, "10.1.2.3", fwd("for=198.51.100.7", "for=203.0.113.9"), "203.0.113.9"},
+		{network, "10.1.2.3", fwd(`for="x, for=203.0.113.9`), "203.0.113.9"},
+		{network, "10.1.2.3", fwd(`for="a,b", for=203.0.113.9`), "203.0.113.9"},
+		{network, "10.1.2.3", fwd("for=unknown"), stranger}, {network, "10.1.2.3", fwd(`for="_gazonk"`), stranger},
+		{network, "10.1.2.3", fwd("for=203.0.113.9, for=_hidden"), stranger}, {network, "10.1.2.3", fwd("proto=https"), stranger},
+		{network, "10.1.2.3", fwd(""), stranger}, {network, "10.1.2.3", fwd("203.0.113.9"), stranger},
+		// X-Forwarded-For counts if there are both.
+		{network, "10.1.2.3", header{"X-Forwarded-For": {"203.0.113.9"}, "Forwarded": {"for=198.51.100.7"}}, "203.0.113.9"},
+		{network, "10.1.2.3", header{"X-Forwarded-For": {"unknown"}, "Forwarded": {"for=198.51.100.7"}}, stranger},
+	} {
+		w := newWorld(t, nil, c.proxies, "sign-in=1/h,2")
+		var headers []string
+		for name, values := range c.header {
+			for _, v := range values {
+				headers = append(headers, name, v)
+			}
+		}
+		passed, _ := w.until(9, func() *http.Response { return w.ask("POST", "/api/sessions", c.from, headers...) })
+		if counted := passed == 2; counted != (c.want != nobody) {
+			t.Errorf("%v from %s, proxies %v: %d passed", c.header, c.from, c.proxies, passed)
+		}
+		address, err := netip.ParseAddrPort(w.heard.Load().(string))
+		if got := limit.Prefix(address.Addr()); err != nil || c.want != nobody && got != c.want {
+			t.Errorf("%v from %s, proxies %v: %s, %v, want %s", c.header, c.from, c.proxies, got, err, c.want)
+		}
+	}
+}
+
+// TestProxyBesideThoseNamed: clients behind a proxy on this machine that is not among those
+// named have a count each.
+func TestProxyBesideThoseNamed(t *testing.T) {
+	w := newWorld(t, nil, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "sign-in=1/h,2")
+	for _, client := range []string{"203.0.113.9", "198.51.100.7, 203.0.113.10, 10.1.2.3"} {
+		passed, _ := w.until(9, func() *http.Response {
+			return w.ask("POST", "/api/sessions", "127.0.0.1", "X-Forwarded-For", client)
+		})
+		if passed != 2 {
+			t.Errorf("%s: %d passed, want 2", client, passed)
+		}
 	}
 }
 
@@ -76,15 +152,17 @@ func TestNoSpellingIsUnlimited(t *testing.T) {
 		"unreadable":               func(i int) string { return "client-" + strconv.Itoa(i) },
 		"empty":                    func(int) string { return "" },
 	} {
-		w := newWorld(t, nil, proxies, "sign-in=1/h,3", "pay=1/h,3")
-		for _, path := range []string{"/api/sessions", "/l/tok/payments"} {
-			i := 0
-			passed, _ := w.until(50, func() *http.Response {
-				i++
-				return w.ask("POST", path, "127.0.0.1", "X-Forwarded-For", header(i))
-			})
-			if passed != 3 {
-				t.Errorf("%s: %d passed on %s, want 3", name, passed, path)
+		for _, proxies := range [][]netip.Prefix{proxies, nil} {
+			w := newWorld(t, nil, proxies, "sign-in=1/h,3", "pay=1/h,3")
+			for _, path := range []string{"/api/sessions", "/l/tok/payments"} {
+				i := 0
+				passed, _ := w.until(50, func() *http.Response {
+					i++
+					return w.ask("POST", path, "127.0.0.1", "X-Forwarded-For", header(i))
+				})
+				if passed != 3 {
+					t.Errorf("%s, proxies %v: %d passed on %s, want 3", name, proxies, passed, path)
+				}
 			}
 		}
 	}
@@ -110,13 +188,13 @@ func TestWarnings(t *testing.T) {
 		from, header, value, want string
 	}{
 		{"127.0.0.1", "X-Forwarded-For", "203.0.113.9", "--trusted-proxies"},
-		{"::1", "X-Forwarded-For", "203.0.113.9", "--trusted-proxies"},
-		{"127.0.0.1", "X-Real-Ip", "203.0.113.9", "--trusted-proxies"},
+		{"::1", "Forwarded", "for=203.0.113.9", "--trusted-proxies"},
 		{"127.0.0.1", "Accept", "*/*", ""},
 		{"198.51.100.7", "X-Forwarded-For", "203.0.113.9", ""}, // a client that lies
 		{"10.1.2.3", "X-Forwarded-For", "203.0.113.9:1", ""},
 		{"10.1.2.3", "X-Forwarded-For", "unknown", "cannot be read"},
-		{"10.1.2.3", "Forwarded", "for=203.0.113.9", "cannot be read"},
+		{"10.1.2.3", "X-Real-Ip", "203.0.113.9", "cannot be read"},
+		{"10.1.2.3", "Forwarded", "for=203.0.113.9", ""},
 	} {
 		w, log := newWorld(t, nil, trusted), bytes.Buffer{}
 		w.gate.Log = slog.New(slog.NewTextHandler(&log, nil))

@@ -61,21 +61,23 @@ func New(c Config) (*Gate, error) {
 // claim is a policy and a key under which a request is counted.
 type claim struct{ policy, key string }
 
-// Wrap puts the gate before a handler. Behind a trusted proxy the next handler sees the
-// client's address, without a port. The country header is removed from requests that no
-// trusted proxy forwarded.
+// Wrap puts the gate before a handler. The next handler sees the client's address as it is
+// counted, without a port; a proxy on this machine that is not among those named is counted by
+// what it reports, but not believed. The country header is removed from requests that no trusted proxy
+// forwarded.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.CountryHeader != "" && !g.proxied(r) {
 			r.Header.Del(g.CountryHeader)
 		}
-		a, ok := clientAddress(r, g.Proxies)
-		g.warn(r, ok)
-		// The next handler sees the client address that our proxy reports.
-		if len(g.Proxies) > 0 {
-			r.RemoteAddr = netip.AddrPortFrom(a, 0).String()
+		c := clientOf(r, g.Proxies)
+		g.warn(r, c)
+		shown := c.address
+		if c.untrusted && len(g.Proxies) > 0 { // the operator has named those whose word counts
+			shown = stranger
 		}
-		if err := g.admit(r.Context(), w.Header(), g.claims(r)); err != nil {
+		r.RemoteAddr = netip.AddrPortFrom(shown, 0).String()
+		if err := g.admit(r.Context(), w.Header(), g.claims(r, c)); err != nil {
 			g.Refuse(w, r, err)
 			return
 		}
@@ -171,20 +173,20 @@ var unlimited = []string{"/healthz", "/readyz"}
 
 // claims returns the claims of a request, the cheapest and narrowest first. A request from
 // this machine is not counted by address.
-func (g *Gate) claims(r *http.Request) []claim {
+func (g *Gate) claims(r *http.Request, c client) []claim {
 	path := r.URL.Path
 	if slices.Contains(unlimited, path) {
 		return nil
 	}
 
 	var out []claim
-	address, ours := g.from(r)
-	if !ours {
+	address := Prefix(c.address)
+	if !c.ours {
 		out = append(out, claim{Address, address})
 	}
 	if r.Method == http.MethodPost {
 		switch {
-		case ours:
+		case c.ours:
 		case under(path, signIns):
 			out = append(out, claim{SignIn, address})
 		case under(path, signUps):
@@ -192,7 +194,7 @@ func (g *Gate) claims(r *http.Request) []claim {
 		}
 		if token, ok := payment(path); ok {
 			link := g.hash("link", token)
-			if !ours {
+			if !c.ours {
 				out = append(out, claim{Pay, link + address})
 			}
 			out = append(out, claim{Link, link})
@@ -237,16 +239,6 @@ func payment(path string) (name string, ok bool) {
 // hash returns a keyed hash, which keeps secrets and long texts out of the counts.
 func (g *Gate) hash(kind, value string) string {
 	return hex.EncodeToString(g.MAC([]byte("rate limit, " + kind + ": " + value))[:16])
-}
-
-// from returns the client address of a request, and whether it is from this machine.
-func (g *Gate) from(r *http.Request) (prefix string, ours bool) {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return Prefix(stranger), false
-	}
-	a := plain(at.Addr())
-	return Prefix(a), a.IsLoopback()
 }
 
 // proxied reports whether one of our proxies forwarded the request.

@@ -9,8 +9,8 @@
 //
 // Clients are distinguished by address prefix (a whole IPv4 address, or the /56 of an
 // IPv6 one, which belongs to one customer), by credential, by link, and, once the API
-// knows it, by account. Requests from the loopback have no address, unless a trusted
-// proxy names the client.
+// knows it, by account. A request from the loopback has no address unless a proxy
+// forwarded it, trusted or not. Clients whose address cannot be read share one.
 package limit
 
 import (

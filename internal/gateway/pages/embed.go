@@ -3,9 +3,7 @@ package pages
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/sha512"
 	"embed"
-	"encoding/base64"
 	"encoding/hex"
 	"io/fs"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/asset"
 	"github.com/paylink/paylink/internal/gateway/problem"
 )
 
@@ -44,8 +43,8 @@ var embeds = func() (all []embedVersion) {
 		if err != nil {
 			panic("pages: the embedded script: " + err.Error())
 		}
-		long, short := sha512.Sum384(body), sha256.Sum256(body)
-		all = append(all, embedVersion{body, hex.EncodeToString(short[:6]), "sha384-" + base64.StdEncoding.EncodeToString(long[:])})
+		short := sha256.Sum256(body)
+		all = append(all, embedVersion{body, hex.EncodeToString(short[:6]), asset.Integrity(body)})
 	}
 	return all
 }()

@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 	"github.com/paylink/paylink/internal/spelling"
@@ -210,7 +211,7 @@ func (p *Pages) fillForm(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), submitTimeout)
 	defer cancel()
 	r = r.WithContext(ctx)
-	form, ok := p.posted(w, r, "Open it again.")
+	form, _, ok := p.posted(w, r, "Open it again.")
 	if !ok {
 		return
 	}
@@ -305,8 +306,8 @@ func (p *Pages) fillFailed(w http.ResponseWriter, r *http.Request, f link.Form, 
 	}
 }
 
-// refuseFilled shows the form again with what was typed and what to fix. If the attempt
-// itself was refused, the page gets a new one.
+// refuseFilled shows the form again with what was typed, except fields with a card number, and
+// what to fix. If the attempt itself was refused, the page gets a new one.
 func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form, form url.Values, errs []*fault.Error) {
 	attempt := form.Get("attempt")
 	for _, e := range errs {
@@ -319,7 +320,7 @@ func (p *Pages) refuseFilled(w http.ResponseWriter, r *http.Request, f link.Form
 	v := p.formView(r, f, attempt)
 	v.Title = say.T("form.errorTitle", "Title", v.Title)
 	for _, name := range append([]string{"amount"}, namesOf(f.Fields)...) {
-		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= 4*link.MaxFieldValue {
+		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= 4*link.MaxFieldValue && !issuer.HasNumber(s) {
 			v.Values[name] = s
 		}
 	}
@@ -372,6 +373,8 @@ func formFault(say *i18n.Printer, f link.Form, e *fault.Error) string {
 		return say.T("form.fault.long")
 	case "invalid_characters", "text_invalid":
 		return say.T("form.fault.characters")
+	case issuer.NumberInText:
+		return say.T("pay.error.cardInText")
 	case "attempt_invalid":
 		return say.T("form.fault.again")
 	}

@@ -318,6 +318,29 @@ func TestFormCorrections(t *testing.T) {
 	}
 }
 
+// TestI15NoCardInAFormsField: a card number in a field of a merchant's form is refused and not shown
+// again, in every field; the other fields stay.
+func TestI15NoCardInAFormsField(t *testing.T) {
+	s := openShop(t)
+	f := s.make(nil)
+	for _, c := range []struct{ field, typed, kept string }{
+		{"size", "M 4111 1111 1111 1111", `value="ada@example.com"`}, {"size", "٤١١١-١١١١-١١١١-١١١١", `value="ada@example.com"`},
+		{"email", "4111111111111111@example.com", `value="M"`}, {"amount", "4111111111111111", `value="M"`},
+	} {
+		values := filled(s.attempt(f))
+		values.Set("email", "ada@example.com")
+		values.Set("size", "M")
+		values.Set(c.field, c.typed)
+		page := s.do("POST", "/f/"+f.ID, values)
+		if page.status != 400 || issuer.HasNumber(page.body) || !strings.Contains(page.body, c.kept) {
+			t.Errorf("%s %q answered %d: %s", c.field, c.typed, page.status, page.body)
+		}
+		if c.field != "amount" && !strings.Contains(page.body, "Leave out the card number here.") {
+			t.Errorf("%s %q is not explained: %s", c.field, c.typed, page.body)
+		}
+	}
+}
+
 func TestFormThatIsNotActive(t *testing.T) {
 	s := openShop(t)
 	f := s.make(func(r *link.FormRequest) { r.Disabled = true })

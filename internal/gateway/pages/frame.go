@@ -37,6 +37,7 @@ func framable(h http.Header, origins []string) {
 // dressed returns the page in the look of its form, framable by its origins.
 func (v page) dressed(form string, origins []string, look link.Look) page {
 	v.FormID, v.Origins, v.Look = form, strings.Join(origins, " "), lookPath(look)
+	v.LookIntegrity = asset.Integrity([]byte(lookSheet(look)))
 	return v
 }
 

@@ -1,7 +1,10 @@
 package pages
 
 import (
+	"bytes"
+	"encoding/hex"
 	"errors"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,7 +34,7 @@ func checkAttempt(s string) *fault.Error {
 		c := s[i]
 		ok = isLetter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_'
 	}
-	if !ok {
+	if !ok || issuer.HasNumber(s) {
 		return fault.Invalid(
 			"attempt",
 			"attempt_invalid",
@@ -43,41 +46,50 @@ func checkAttempt(s string) *fault.Error {
 	return nil
 }
 
-// cardFields is a card as it was typed. It exists only during the request.
+// cardFields is a card as it was typed, with number and code as digitsTyped and codeTyped return
+// them. It exists only during the request: the caller that fills it in clears it.
 type cardFields struct {
-	number, cvc, name  string
+	number, cvc        []byte
+	name               string
 	expMonth, expYear  int
 	expMissing, expBad bool // the form's one expiry field: empty, or no month and year in it
 }
 
+// clear overwrites number and code.
+func (f cardFields) clear() {
+	clear(f.number[:cap(f.number)])
+	clear(f.cvc[:cap(f.cvc)])
+}
+
 // wellFormed stands in for the number while other fields are checked. It is a number that
-// the industry uses as an example.
-const wellFormed = "4242424242424242"
+// the industry uses as an example. someCode stands in for the code.
+var wellFormed, someCode = []byte("4242424242424242"), []byte("000")
 
 // card returns the card, or every field that is wrong, in the order of the form. The
 // rules are those of issuer.NewCard: each field is tried together with valid ones.
 func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	var errs []*fault.Error
-	try := func(number string, month, year int, cvc, name string) {
-		if _, err := issuer.NewCard(number, month, year, cvc, name, now); err != nil {
+	try := func(number []byte, month, year int, cvc []byte) {
+		c, err := issuer.NewCard(number, month, year, cvc, "", now)
+		c.Clear()
+		if err != nil {
 			errs = append(errs, fault.From(err))
 		}
 	}
 
 	// The order of these checks is the order of the fields on the page.
-	number, cvc := cardNumber(f.number), spelling.Typed(f.cvc)
 	nextYear := now.Year() + 1
-	try(number, 12, nextYear, "000", "")
+	try(f.number, 12, nextYear, someCode)
 	switch {
 	case f.expMissing:
 		errs = append(errs, fault.Invalid("card.expMonth", "card_expiry_missing", "Enter the expiry date."))
 	case f.expBad:
 		errs = append(errs, fault.Invalid("card.expMonth", "card_expiry_invalid", "Enter the expiry date as month and year, such as 04/28."))
 	default:
-		try(wellFormed, f.expMonth, f.expYear, "000", "")
+		try(wellFormed, f.expMonth, f.expYear, someCode)
 	}
 
-	try(wellFormed, 12, nextYear, cvc, "")
+	try(wellFormed, 12, nextYear, f.cvc)
 	if err := checkName("card.name", f.name); err != nil {
 		errs = append(errs, err)
 	}
@@ -86,7 +98,7 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 		return issuer.Card{}, errs
 	}
 
-	c, err := issuer.NewCard(number, f.expMonth, f.expYear, cvc, f.name, now)
+	c, err := issuer.NewCard(f.number, f.expMonth, f.expYear, f.cvc, f.name, now)
 	if err != nil {
 		return issuer.Card{}, []*fault.Error{fault.From(err)}
 	}
@@ -94,15 +106,100 @@ func (f cardFields) card(now time.Time) (issuer.Card, []*fault.Error) {
 	return c, nil
 }
 
-// cardNumber returns a typed or pasted number without the characters that people write
-// between the digits.
-func cardNumber(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c == '.' || isDash(c) || isDot(c) {
-			return -1
+// digitsTyped returns a typed or pasted number without the characters that people write
+// between the digits, in the same memory.
+func digitsTyped(b []byte) []byte {
+	return retype(b, func(c rune) bool { return c == '.' || isDash(c) || isDot(c) })
+}
+
+// codeTyped returns a typed security code, in the same memory.
+func codeTyped(b []byte) []byte { return retype(b, func(rune) bool { return false }) }
+
+// retype is spelling.Typed without the characters to skip. It works in place, one character at a
+// time, so that no other memory ever has the digits.
+func retype(b []byte, skip func(rune) bool) []byte {
+	out := b[:0]
+	for rest := b; len(rest) > 0; {
+		c, n := utf8.DecodeRune(rest)
+		rest = rest[n:]
+		if c == utf8.RuneError && n == 1 {
+			out = append(out, '?') // no character at all, and one byte like it
+			continue
 		}
-		return c
-	}, spelling.Typed(s))
+		for _, c := range spelling.Typed(string(c)) {
+			if !skip(c) {
+				out = utf8.AppendRune(out, c) // never longer than what was read
+			}
+		}
+	}
+	clear(b[len(out):])
+	return out
+}
+
+// filled returns a text that only shows whether a field has anything in it.
+func filled(field []byte) string {
+	if len(field) == 0 {
+		return ""
+	}
+	return "x"
+}
+
+// takeField returns the decoded value of a field of a form, the first of its name, in memory of its
+// own, and overwrites the field's values in raw. What cannot be decoded stays undecodable there.
+func takeField(raw []byte, name string) (value []byte) {
+	found := false
+	for rest := raw; len(rest) > 0; {
+		pair := rest
+		if end := bytes.IndexByte(rest, '&'); end >= 0 {
+			pair, rest = rest[:end], rest[end+1:]
+		} else {
+			rest = nil
+		}
+		encoded, in, _ := bytes.Cut(pair, []byte("="))
+		if key, err := url.QueryUnescape(string(encoded)); err != nil || key != name || len(in) == 0 {
+			found = found || err == nil && key == name
+			continue
+		}
+		decoded, ok := unescape(in)
+		for i := range in {
+			in[i] = 'x'
+		}
+		if !ok {
+			in[0] = '%'
+		}
+		if found {
+			clear(decoded)
+			continue
+		}
+		found, value = true, decoded
+	}
+	return value
+}
+
+// unescape decodes a value of a form. ok is false where url.ParseQuery refuses it.
+func unescape(in []byte) (out []byte, ok bool) {
+	out = make([]byte, 0, len(in))
+	for i := 0; i < len(in); i++ {
+		switch c := in[i]; c {
+		case ';':
+			return out, false
+		case '+':
+			out = append(out, ' ')
+		case '%':
+			if i+2 >= len(in) {
+				return out, false
+			}
+			var b [1]byte
+			if _, err := hex.Decode(b[:], in[i+1:i+3]); err != nil {
+				return out, false
+			}
+			out = append(out, b[0])
+			i += 2
+		default:
+			out = append(out, c)
+		}
+	}
+	return out, true
 }
 
 // isDash reports hyphens, dashes and the minus sign, and the long vowel mark that a
@@ -148,8 +245,8 @@ func parseExpiry(s string) (month, year int, ok bool) {
 	return month, year, errMonth == nil && errYear == nil && month >= 1 && month <= 12
 }
 
-// checkName checks the name of a payer as spelling.Name returns it. The fault is too_long
-// or text_invalid.
+// checkName checks the name of a payer as spelling.Name returns it. The fault is too_long,
+// text_invalid or card_number_in_text.
 func checkName(param, s string) *fault.Error {
 	if utf8.RuneCountInString(s) > issuer.MaxNameChars {
 		return fault.Invalid(param, "too_long", "%s must be at most %d characters.", param, issuer.MaxNameChars)
@@ -162,12 +259,23 @@ func checkName(param, s string) *fault.Error {
 			param,
 		)
 	}
+	return noNumber(param, s)
+}
+
+// noNumber is issuer.NoNumber as a fault.
+func noNumber(param, s string) *fault.Error {
+	if err := issuer.NoNumber(param, s); err != nil {
+		return fault.From(err)
+	}
 	return nil
 }
 
 // readEmail returns the address in the form in which email is sent to it, or "" for an
-// empty one. The fault is too_long or email_invalid.
+// empty one. The fault is too_long, email_invalid or card_number_in_text.
 func readEmail(param, s string) (string, *fault.Error) {
+	if err := noNumber(param, s); err != nil {
+		return "", err
+	}
 	switch n := len(spelling.Pasted(s)); {
 	case n == 0:
 		return "", nil

@@ -11,6 +11,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
+	answers "github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/issuer"
@@ -26,9 +27,11 @@ const (
 
 // spoken gives a page's request its language: the one that ?lang= names, which is kept in a
 // cookie; else the one that was picked before; else the one that the browser asks for.
-// Without cookies a pick holds for one page. The JSON beside the pages stays English.
+// Without cookies a pick holds for one page. The JSON beside the pages stays English. The
+// handler does not see parameters of the query that contain a card number.
 func (p *Pages) spoken(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		r, _ = answers.WithoutNumbers(r)
 		override := ""
 		if picked := pickedLanguage(r); picked != "" {
 			override = picked
@@ -160,6 +163,8 @@ func formWords(say *i18n.Printer, e *fault.Error, empty bool, l link.Link, now t
 		return say.T("pay.error.text")
 	case "email_invalid":
 		return say.T("pay.error.email")
+	case issuer.NumberInText:
+		return say.T("pay.error.cardInText")
 	}
 
 	return detailOr(say, e, say.T("pay.error.other"))

@@ -17,7 +17,7 @@ import (
 	"github.com/paylink/paylink/internal/payment"
 )
 
-func (w *world) in(lang, target string) answer {
+func (w *world) in(lang, target string) response {
 	return w.do(http.MethodGet, target, "", map[string]string{"Accept": "text/html", "Accept-Language": lang})
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/throttled/throttled/v2"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/link"
@@ -33,15 +34,17 @@ import (
 
 // Limits. Times of a stream are those of one connection; a browser then reconnects.
 const (
-	maxBodyBytes     = 64 << 10
-	maxStreams       = 1000
-	maxPastedLength  = 2048             // of a link
-	submitTimeout    = 40 * time.Second // longer than an issuer call (30 s)
-	streamLife       = 5 * time.Minute
-	streamPoll       = 500 * time.Millisecond
-	streamHeartbeat  = 15 * time.Second
-	streamWriteLimit = 10 * time.Second
-	relinkEveryPolls = 10 // the link itself is read again at least this often
+	maxBodyBytes      = 64 << 10
+	maxStreams        = 1000
+	maxLinkStreams    = 100              // of one link
+	maxNetworkStreams = 50               // of one network of clients
+	maxPastedLength   = 2048             // of a link
+	submitTimeout     = 40 * time.Second // longer than an issuer call (30 s)
+	streamLife        = 5 * time.Minute
+	streamPoll        = 500 * time.Millisecond
+	streamHeartbeat   = 15 * time.Second
+	streamWriteLimit  = 10 * time.Second
+	relinkEveryPolls  = 10 // the link itself is read again at least this often
 )
 
 // Payments submits and finds the payments of an opened link.
@@ -95,7 +98,7 @@ type Pages struct {
 	public  string // without a trailing slash
 	origin  string // scheme://host of public
 	base    string // path of public, "" for most
-	streams chan struct{}
+	streams *answer.Streams
 
 	formLimiter *throttled.GCRARateLimiterCtx
 }
@@ -117,7 +120,7 @@ func New(c Config) (*Pages, error) {
 		public:  strings.TrimRight(c.PublicURL, "/"),
 		origin:  strings.ToLower(u.Scheme + "://" + u.Host),
 		base:    strings.TrimRight(u.EscapedPath(), "/"),
-		streams: make(chan struct{}, maxStreams),
+		streams: answer.NewStreams(maxStreams),
 
 		formLimiter: forms,
 	}, nil

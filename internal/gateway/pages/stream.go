@@ -10,8 +10,10 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // stream sends the status whenever it changes, as server-sent events (WHATWG HTML,
@@ -19,17 +21,17 @@ import (
 // client disconnects, and when the process drains. A browser reconnects by itself and
 // gets the present state first, so nothing is lost.
 func (p *Pages) stream(w http.ResponseWriter, r *http.Request, l link.Link, attempt string) {
-	select {
-	case p.streams <- struct{}{}:
-		defer func() { <-p.streams }()
-	default:
-		p.fail(
-			w,
-			r,
-			fault.Unavailable("too_many_streams", 10*time.Second, nil, "Too many live streams are open. Request the status as JSON instead."),
-		)
+	network := ""
+	if a := addressOf(r); !a.IsLoopback() { // one of this machine may be anybody
+		network = "network " + spelling.Network(a)
+	}
+	leave, err := p.streams.Enter("Request the status as JSON instead.",
+		answer.Share{Key: "link " + l.ID, Most: maxLinkStreams}, answer.Share{Key: network, Most: maxNetworkStreams})
+	if err != nil {
+		p.fail(w, r, err)
 		return
 	}
+	defer leave()
 
 	h := w.Header()
 	secure(h)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
@@ -126,7 +127,8 @@ func TestStreamEndsInTime(t *testing.T) {
 				if got, _ := rec.events(); strings.Join(got, " ") != "unknown" {
 					t.Errorf("%v", got)
 				}
-				if len(w.pages.streams) != 0 {
+				leave := w.fill(maxLinkStreams, answer.Share{Key: "link lnk_t", Most: maxLinkStreams})
+				if leave == nil {
 					t.Error("the place was not given back")
 				}
 			})
@@ -182,12 +184,48 @@ func TestStreamOfALinkWithoutPayment(t *testing.T) {
 func TestStreamsAreBounded(t *testing.T) {
 	w := newWorld(t)
 	w.pay(w.link("t", paying), attempt, payment.Unknown, nil)
-	for range maxStreams {
-		w.pages.streams <- struct{}{}
+	w.pay(w.link("u", paying), attempt, payment.Unknown, nil)
+	for what, c := range map[string]struct {
+		taken     int
+		share     answer.Share
+		path      string
+		elsewhere string // a stream that is still possible
+	}{
+		"all":         {maxStreams, answer.Share{}, "/l/t/status", ""},
+		"the link":    {maxLinkStreams, answer.Share{Key: "link lnk_t", Most: maxLinkStreams}, "/l/t/status", "/l/u/status"},
+		"the network": {maxNetworkStreams, answer.Share{Key: "network 192.0.2.0/24", Most: maxNetworkStreams}, "/l/t/status", ""},
+	} {
+		leave := w.fill(c.taken, c.share)
+		a := w.do(http.MethodGet, c.path, "", map[string]string{"Accept": "text/event-stream"})
+		if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "too_many_streams") {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+		if c.elsewhere != "" {
+			if a := w.do(http.MethodHead, c.elsewhere, "", map[string]string{"Accept": "text/event-stream"}); a.status != http.StatusOK {
+				t.Errorf("%s: another's is %d", what, a.status)
+			}
+		}
+		leave()
 	}
-	a := w.do(http.MethodGet, "/l/t/status", "", map[string]string{"Accept": "text/event-stream"})
-	if a.status != 503 || a.header.Get("Retry-After") == "" {
-		t.Errorf("%d", a.status)
+	if w.logged.String() != "" {
+		t.Errorf("a refusal is logged: %s", w.logged.String())
+	}
+}
+
+// fill takes places, and returns the function that releases them, or nil if there are fewer.
+func (w *world) fill(n int, share answer.Share) (leave func()) {
+	var all []func()
+	for range n {
+		one, err := w.pages.streams.Enter("", share)
+		if err != nil {
+			return nil
+		}
+		all = append(all, one)
+	}
+	return func() {
+		for _, one := range all {
+			one()
+		}
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/connection"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/spelling"
@@ -46,17 +48,37 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 }
 
 // body reads the request's body, up to maxBodyBytes. A longer one is body_too_large, one
-// that breaks off is body_unreadable.
+// that breaks off is body_unreadable. The body may have a card: it is in one buffer, which the
+// caller clears, and no longer in the server's.
 func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, fault.New(fault.KindTooLarge, "body_too_large", "The body must be at most %d bytes.", maxBodyBytes)
-	case err != nil:
+	size := int64(maxBodyBytes)
+	if r.ContentLength >= 0 {
+		size = min(size, r.ContentLength)
+	}
+	b := make([]byte, 0, min(size, connection.MaxRead)+1) // with space for the end
+	in := http.MaxBytesReader(w, r.Body, maxBodyBytes)
+	for {
+		if len(b) == cap(b) {
+			grown := append(make([]byte, 0, min(2*int64(cap(b)), size+1)), b...)
+			clear(b)
+			b = grown
+		}
+		n, err := in.Read(b[len(b):min(cap(b), len(b)+connection.MaxRead)])
+		connection.Wipe(r.Context(), b[len(b):len(b)+n])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err == nil {
+			continue
+		}
+		clear(b)
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return nil, fault.New(fault.KindTooLarge, "body_too_large", "The body must be at most %d bytes.", maxBodyBytes)
+		}
 		return nil, fault.New(fault.KindInvalid, "body_unreadable", "The request body is incomplete.")
 	}
-	return b, nil
 }
 
 // ownForm returns cross_site_post for a form that another site posts in the payer's
@@ -86,42 +108,55 @@ func (p *Pages) ownForm(r *http.Request) error {
 }
 
 // posted reads a form of ours. If ok is false, it has already answered; again ends the
-// sentence about a form that cannot be parsed.
-func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string) (form url.Values, ok bool) {
+// sentence about a form that cannot be parsed. The values of secret fields are not in the form,
+// which only shows whether they were filled in, but in secrets, for the caller to clear.
+func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string, secret ...string) (form url.Values, secrets [][]byte, ok bool) {
 	if err := p.ownForm(r); err != nil {
 		p.failPage(w, r, err)
-		return nil, false
+		return nil, nil, false
 	}
 
 	raw, err := body(w, r)
 	if err != nil {
 		p.failPage(w, r, err)
-		return nil, false
+		return nil, nil, false
 	}
+	defer clear(raw)
 
+	for _, name := range secret {
+		secrets = append(secrets, takeField(raw, name))
+	}
 	form, err = url.ParseQuery(string(raw))
 	if err != nil {
 		// The parser's error may quote what was typed.
 		p.failPage(w, r, fault.New(fault.KindInvalid, "form_invalid", "The form data is incomplete or malformed. %s", again))
-		return nil, false
+		for _, s := range secrets {
+			clear(s)
+		}
+		return nil, nil, false
 	}
 
-	return form, true
+	return form, secrets, true
 }
 
 // submitForm pays by the page's form. It redirects to the status page, also for a decline.
 func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
-	form, ok := p.posted(w, r, "Open the link again.")
+	form, typed, ok := p.posted(w, r, "Open the link again.", "number", "cvc")
 	if !ok {
 		return
 	}
+	f := cardFields{number: digitsTyped(typed[0]), cvc: codeTyped(typed[1])}
+	defer f.clear()
+	form.Set("number", filled(f.number))
+	form.Set("cvc", filled(f.cvc))
 
 	l, ok := p.open(w, r, true)
 	if !ok {
 		return
 	}
 
-	s, errs := p.readForm(form, l)
+	s, errs := p.readForm(form, f, l)
+	defer s.Card.Clear()
 	if len(errs) > 0 {
 		p.refuseForm(w, r, l, form, errs)
 		return
@@ -138,8 +173,8 @@ func (p *Pages) submitForm(w http.ResponseWriter, r *http.Request) {
 }
 
 // readForm returns the submission, or everything that is wrong with it at once, in the
-// order of the fields.
-func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault.Error) {
+// order of the fields. The card's number and code are in f.
+func (p *Pages) readForm(form url.Values, f cardFields, l link.Link) (payment.Submit, []*fault.Error) {
 	now := p.now()
 	s := payment.Submit{
 		Link: l, Attempt: form.Get("attempt"), Proof: form.Get("proof"),
@@ -152,7 +187,7 @@ func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault
 	if s.Amount, err = formAmount(form.Get("amount"), l); err != nil {
 		errs = append(errs, err)
 	}
-	f := cardFields{number: form.Get("number"), cvc: form.Get("cvc"), name: s.PayerName}
+	f.name = s.PayerName
 	month, year, ok := parseExpiry(form.Get("exp"))
 	f.expMonth, f.expYear = month, year
 	f.expMissing, f.expBad = spelling.Typed(form.Get("exp")) == "", !ok
@@ -169,7 +204,7 @@ func (p *Pages) readForm(form url.Values, l link.Link) (payment.Submit, []*fault
 }
 
 // refuseForm shows the form again with what was typed, except the card's number and
-// code, and with what to fix. If the attempt is already a payment (the browser went back
+// code, and fields with a card number, and with what to fix. If the attempt is already a payment (the browser went back
 // and sent an empty form), the response is that payment.
 func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, form url.Values, errs []*fault.Error) {
 	attempt := form.Get("attempt")
@@ -189,7 +224,7 @@ func (p *Pages) refuseForm(w http.ResponseWriter, r *http.Request, l link.Link, 
 	say := printer(r)
 	v.Title = say.T("pay.title.error", "Title", v.Title)
 	for _, name := range []string{"amount", "exp", "name", "email"} {
-		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxTypedBytes {
+		if s := strings.ToValidUTF8(form.Get(name), ""); len(s) <= maxTypedBytes && !issuer.HasNumber(s) {
 			v.Values[name] = s
 		}
 	}

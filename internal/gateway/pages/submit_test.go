@@ -46,8 +46,7 @@ func TestJSONPays(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	number, month, year, cvc, _ := w.last.Card.Reveal()
-	if number != "4242424242424242" || month != 12 || year != 2030 || cvc != "123" || w.last.PayerEmail != "ada@example.com" ||
+	if w.card != (paidCard{"4242424242424242", "123", w.card.name, 12, 2030}) || w.last.PayerEmail != "ada@example.com" ||
 		w.last.ReturnURL != self ||
 		w.last.Amount != l.Amount {
 		t.Errorf("submitted %+v", w.last)

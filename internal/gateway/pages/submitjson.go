@@ -29,13 +29,29 @@ type paymentBody struct {
 	Proof   string         `json:"proof"`
 }
 
-// cardBody is the card as the caller wrote it. It lives as long as the request.
+// cardBody is the card as the caller wrote it. It lives as long as the request. Number and CVC are
+// JSON strings in memory that is cleared.
 type cardBody struct {
-	Number   string         `json:"number"`
+	Number   jsontext.Value `json:"number"`
 	ExpMonth jsontext.Value `json:"expMonth"`
 	ExpYear  jsontext.Value `json:"expYear"`
-	CVC      string         `json:"cvc"`
+	CVC      jsontext.Value `json:"cvc"`
 	Name     string         `json:"name"`
+}
+
+// secret returns the text of a JSON string in memory of its own, and clears the string. An absent
+// member is an empty text.
+func secret(param string, v jsontext.Value) ([]byte, *fault.Error) {
+	defer clear(v)
+	if len(v) == 0 {
+		return nil, nil
+	}
+	text, err := jsontext.AppendUnquote(make([]byte, 0, len(v)), v)
+	if v.Kind() != jsontext.KindString || err != nil {
+		clear(text)
+		return nil, fault.Invalid(param, "parameter_invalid", "The value has the wrong type.")
+	}
+	return text, nil
 }
 
 // payerBody is who pays. Both members may be empty.
@@ -79,6 +95,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
+	defer clear(raw)
 
 	l, ok := p.open(w, r, false)
 	if !ok {
@@ -86,6 +103,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 	}
 
 	s, err := p.readJSON(raw, l)
+	defer s.Card.Clear()
 	if err != nil {
 		p.fail(w, r, err)
 		return
@@ -122,7 +140,7 @@ func (p *Pages) submitJSON(w http.ResponseWriter, r *http.Request) {
 // member of a payment gives null a meaning, and decoding would take it as absent: for the
 // amount, the link's where the payer meant another.
 func firstNull(raw []byte) string {
-	dec := jsontext.NewDecoder(bytes.NewReader(raw))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw)) // which it reads in place: raw may have a card
 	for {
 		token, err := dec.ReadToken()
 		if err != nil {
@@ -137,6 +155,12 @@ func firstNull(raw []byte) string {
 // readJSON returns the submission, or the first thing that is wrong.
 func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	var b paymentBody
+	defer func() {
+		if b.Card != nil {
+			clear(b.Card.Number)
+			clear(b.Card.CVC)
+		}
+	}()
 	if err := json.Unmarshal(raw, &b, json.RejectUnknownMembers(true)); err != nil {
 		return payment.Submit{}, jsonFault(err)
 	}
@@ -153,8 +177,11 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 	}
 
 	// Programs get one error at a time, people get all of them (readForm).
-	f := cardFields{number: b.Card.Number, cvc: b.Card.CVC, name: spelling.Name(b.Card.Name)}
-	var err *fault.Error
+	f, err := b.Card.fields()
+	defer f.clear()
+	if err != nil {
+		return s, err
+	}
 	if f.expMonth, err = integer("card.expMonth", b.Card.ExpMonth); err != nil {
 		return s, err
 	}
@@ -189,6 +216,18 @@ func (p *Pages) readJSON(raw []byte, l link.Link) (payment.Submit, error) {
 
 	s.ReturnURL = p.absolute(p.statusPath(l.Token, s.Attempt))
 	return s, nil
+}
+
+// fields returns the typed number, code and name. The caller clears them, also after an error.
+func (b *cardBody) fields() (f cardFields, err *fault.Error) {
+	f.name = spelling.Name(b.Name)
+	if f.number, err = secret("card.number", b.Number); err != nil {
+		return f, err
+	}
+	f.number = digitsTyped(f.number)
+	f.cvc, err = secret("card.cvc", b.CVC)
+	f.cvc = codeTyped(f.cvc)
+	return f, err
 }
 
 // scalar returns the digits of a number or the text of a string, and "" for null and for an
@@ -234,6 +273,9 @@ func jsonFault(err error) *fault.Error {
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
 		param := paramOf(semantic.JSONPointer)
+		if issuer.HasNumber(param) {
+			return issuer.NumberFault("")
+		}
 		if errors.Is(semantic.Err, json.ErrUnknownName) {
 			return fault.Invalid(param, "parameter_unknown", "This call does not accept this parameter.")
 		}
@@ -242,7 +284,11 @@ func jsonFault(err error) *fault.Error {
 
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) && errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-		return fault.Invalid(paramOf(syntactic.JSONPointer), "parameter_duplicate", "Duplicate parameter: send it once.")
+		param := paramOf(syntactic.JSONPointer)
+		if issuer.HasNumber(param) {
+			return issuer.NumberFault("")
+		}
+		return fault.Invalid(param, "parameter_duplicate", "Duplicate parameter: send it once.")
 	}
 
 	return fault.New(fault.KindInvalid, "json_invalid", "The body must be a single JSON object in UTF-8.")

@@ -69,10 +69,13 @@ func (p *Pages) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	p.html(w, r, http.StatusOK, mailPage(v))
 }
 
-// unsubscribing asks whether to end the emails: those about links to an address, or those
-// of a kind to a user.
+// unsubscribing asks whether to end the emails: links to an address, receipts and refunds to one,
+// or those of a kind to a user.
 func unsubscribing(say *i18n.Printer, s mail.Subscription) string {
-	if s.User == "" {
+	switch {
+	case s.User == "" && s.Kind == mail.Receipt:
+		return say.T("mail.unsub.ask.receipts", "Address", s.Address)
+	case s.User == "":
 		return say.T("mail.unsub.ask.links", "Address", s.Address)
 	}
 	return say.T("mail.unsub.ask.kind", "Kind", mail.KindName(say, s.Kind))
@@ -80,7 +83,10 @@ func unsubscribing(say *i18n.Printer, s mail.Subscription) string {
 
 // unsubscribed says which emails have ended.
 func unsubscribed(say *i18n.Printer, s mail.Subscription) string {
-	if s.User == "" {
+	switch {
+	case s.User == "" && s.Kind == mail.Receipt:
+		return say.T("mail.unsub.done.receipts", "Address", s.Address)
+	case s.User == "":
 		return say.T("mail.unsub.done.links", "Address", s.Address)
 	}
 	return say.T("mail.unsub.done.kind", "Kind", mail.KindName(say, s.Kind))

@@ -47,6 +47,8 @@ type page struct {
 	FormID  string
 	Origins string // that may frame the page, for its script
 	Look    string // path of its own stylesheet
+
+	LookIntegrity string
 }
 
 // payView is the payment form.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/problem"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/mail"
@@ -31,6 +32,12 @@ const (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
+// paidCard is a card as the payments service received it.
+type paidCard struct {
+	number, cvc, name string
+	month, year       int
+}
+
 // world is a small true implementation of what the pages depend on: links by
 // token, payments by attempt, and a book of everything that changed.
 type world struct {
@@ -39,6 +46,7 @@ type world struct {
 	payments map[string]payment.Payment // by link id and attempt
 	changes  int                        // submissions that were taken
 	last     payment.Submit
+	card     paidCard                                      // of last
 	decide   func(payment.Submit) (payment.Payment, error) // nil approves
 	broken   error                                         // every read fails with it
 	logged   strings.Builder
@@ -181,7 +189,11 @@ func (w *world) Submit(_ context.Context, s payment.Submit) (payment.Payment, er
 		return p, nil
 	}
 	w.changes++
-	w.last = s
+	w.last, w.card = s, paidCard{}
+	_ = s.Card.Reveal(func(c issuer.Secret) error {
+		w.card = paidCard{string(c.Number), string(c.CVC), c.Name, c.ExpMonth, c.ExpYear}
+		return nil
+	})
 	decide := w.decide
 	w.mu.Unlock()
 	if decide != nil {
@@ -201,13 +213,13 @@ func (w *world) Latest(ctx context.Context, l link.Link) (payment.Payment, bool,
 	return w.ByAttempt(ctx, l, l.LastPayment)
 }
 
-type answer struct {
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func (w *world) do(method, target, body string, header map[string]string) answer {
+func (w *world) do(method, target, body string, header map[string]string) response {
 	mux := http.NewServeMux()
 	w.pages.Register(mux)
 	mux.Handle("/", w.pages.NotFound())
@@ -220,18 +232,18 @@ func (w *world) do(method, target, body string, header map[string]string) answer
 	res := rec.Result()
 	b, _ := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	return answer{res.StatusCode, res.Header, string(b)}
+	return response{res.StatusCode, res.Header, string(b)}
 }
 
-func (w *world) get(target string) answer {
+func (w *world) get(target string) response {
 	return w.do(http.MethodGet, target, "", map[string]string{"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 }
 
-func (w *world) postJSON(token, body string) answer {
+func (w *world) postJSON(token, body string) response {
 	return w.do(http.MethodPost, "/l/"+token+"/payments", body, map[string]string{"Content-Type": "application/json"})
 }
 
-func (w *world) postForm(token string, form url.Values, header map[string]string) answer {
+func (w *world) postForm(token string, form url.Values, header map[string]string) response {
 	h := map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
 	for k, v := range header {
 		h[k] = v

@@ -239,6 +239,7 @@ func composite(c *ast.CompositeLit) (code ast.Expr, status int, ok bool) {
 			status = kindStatus[kind]
 		case "Status":
 			status = map[string]int{"http.StatusMethodNotAllowed": http.StatusMethodNotAllowed,
+				"http.StatusMisdirectedRequest":          http.StatusMisdirectedRequest,
 				"http.StatusRequestHeaderFieldsTooLarge": http.StatusRequestHeaderFieldsTooLarge}[spelled(kv.Value)]
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/site"
 )
 
@@ -100,6 +101,13 @@ func From(err error, requestID string) Problem {
 		f = fault.From(nil)
 	}
 
+	// Every text was refused before that contains a card number, so this hides a mistake of ours.
+	if issuer.HasNumber(f.Param) || issuer.HasNumber(f.Detail) {
+		hidden := *f
+		hidden.Param, hidden.Detail = "", "The request contains a card number where none is allowed."
+		f = &hidden
+	}
+
 	p := Problem{
 		Type: typeBase + f.Code, Title: s.title, Status: s.code, Detail: f.Detail,
 		Code: f.Code, Param: f.Param, RequestID: requestID,
@@ -183,6 +191,16 @@ func HeadersTooLarge(w http.ResponseWriter, r *http.Request, most int) {
 	}
 	// What follows on the connection may be the rest of these headers.
 	w.Header().Set("Connection", "close")
+	p.Write(w, r)
+}
+
+// Misdirected answers a request for a host that is not ours (RFC 9110, section 15.5.20).
+func Misdirected(w http.ResponseWriter, r *http.Request) {
+	p := Problem{
+		Type: typeBase + "host_unknown", Title: "Misdirected request", Status: http.StatusMisdirectedRequest,
+		Detail: "This server does not serve the host that the request names. Use the address that you were given.", Code: "host_unknown",
+		RequestID: RequestID(r.Context()),
+	}
 	p.Write(w, r)
 }
 

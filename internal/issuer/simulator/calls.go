@@ -33,17 +33,18 @@ func nameOK(s string) bool { return s != "" && len(s) <= maxNameBytes }
 // says.
 func (s *Simulator) Authorize(ctx context.Context, a issuer.Authorization) issuer.Answer {
 	// The number decides what happens, and is not kept.
-	number, _, _, _, _ := a.Card.Reveal()
+	var r rule
+	noNumber := a.Card.Reveal(func(c issuer.Secret) error { r = ruleOf(c.Number); return nil })
 	switch {
 	case ctx.Err() != nil:
 		return tooLate
 	case !nameOK(a.Reference):
 		return badNames
-	case number == "":
+	case noNumber != nil:
 		return noCard
 	}
 
-	answer, manner := s.authorise(ctx, a, ruleOf(number))
+	answer, manner := s.authorise(ctx, a, r)
 	switch manner {
 	case twice:
 		s.notify(issuer.Notice{Reference: a.Reference, Answer: answer}, 0)

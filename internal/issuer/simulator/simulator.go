@@ -157,11 +157,24 @@ func (s *Simulator) open() error {
 	if err != nil {
 		return err
 	}
-	if err := s.load(f); err != nil {
+	err = onlyOwner(f)
+	if err == nil {
+		err = s.load(f)
+	}
+	if err != nil {
 		_ = f.Close()
 		return fmt.Errorf("the book %s: %w", s.config.BookPath, err)
 	}
 	return nil
+}
+
+// onlyOwner removes the rights of all other users, which a restored book may have.
+func onlyOwner(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	return f.Chmod(0o600)
 }
 
 // load locks the file, reads it, and begins a book if there is none. The seed of an

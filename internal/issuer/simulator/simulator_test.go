@@ -313,6 +313,24 @@ func TestI15NoCardNumberInTheBook(t *testing.T) {
 	}
 }
 
+// TestRestoredBook: a copy that others can read is closed to them when it is opened.
+func TestRestoredBook(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "simulator.book")
+	if err := os.WriteFile(path, nil, 0o644); err != nil { // that is the point
+		t.Fatal(err)
+	}
+	s, err := simulator.New(simulator.Config{BookPath: path, Seed: 1, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRefusedRequests(t *testing.T) {
 	w := start(t)
 	ok := card(t, "4242424242424242")

@@ -11,14 +11,18 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/i18n"
 	"github.com/paylink/paylink/internal/id"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/mail"
@@ -31,9 +35,6 @@ const (
 	linksPerHour    = 60  // of an account
 	linksPerDay     = 300 // of an account
 	linksPerAddress = 5   // a day, from all accounts together
-	// Receipts, refunds and links in live mode, counted together.
-	mailsPerDay     = 50_000 // of an account: several times a million payments a month
-	mailsPerAddress = 20     // a day, from all accounts together
 	maxTokenChars   = 1024
 	maxLangChars    = 35 // BCP 47 tags in use are shorter
 )
@@ -50,10 +51,44 @@ type Config struct {
 	Carrier     mail.Carrier
 	From        string
 	PublicURL   string // without a trailing slash
+	Limits      Limits // zero: DefaultLimits
 	Now         func() time.Time
 	Log         *slog.Logger
 	// Observe is called after every try; may be nil.
 	Observe func(kind string, outcome mail.Status)
+	// Limited is called when a limit is reached, with what it bounds (mail.Limit.Bound); may be
+	// nil.
+	Limited func(bound string)
+}
+
+// Limits bound the mails to payers in live mode within 24 hours: receipts, refunds and links,
+// counted together.
+type Limits struct {
+	Account   int // that one account causes
+	Recipient int // to one address, from all accounts together
+	Network   int // that payers of one network cause (spelling.Network), at all accounts together
+}
+
+// DefaultLimits are several times what a million payments a month cause.
+var DefaultLimits = Limits{Account: 50_000, Recipient: 20, Network: 2_000}
+
+// maxLimit bounds a setting: each count reads as many rows.
+const maxLimit = 1_000_000
+
+// ParseLimits returns DefaultLimits with the settings, each NAME=COUNT. The error names the setting
+// that is wrong.
+func ParseLimits(settings []string) (Limits, error) {
+	l := DefaultLimits
+	named := map[string]*int{"account": &l.Account, "recipient": &l.Recipient, "network": &l.Network}
+	for _, s := range settings {
+		name, count, _ := strings.Cut(s, "=")
+		n, err := strconv.Atoi(count)
+		if named[name] == nil || err != nil || n < 1 || n > maxLimit {
+			return l, fmt.Errorf("%q: want account, recipient or network, and a count of 1 to %d, such as account=50000", s, maxLimit)
+		}
+		*named[name] = n
+	}
+	return l, nil
 }
 
 // PaymentReader is the part of a payment store that the office reads.
@@ -78,6 +113,12 @@ func New(c Config) *Local {
 	if c.Observe == nil {
 		c.Observe = func(string, mail.Status) {}
 	}
+	if c.Limited == nil {
+		c.Limited = func(string) {}
+	}
+	if c.Limits == (Limits{}) {
+		c.Limits = DefaultLimits
+	}
 	l := &Local{Config: c, wake: make(chan struct{}, 1)}
 	if u, err := url.Parse(c.PublicURL); err == nil {
 		l.site = u.Host
@@ -97,6 +138,9 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 		return mail.Unavailable()
 	}
 
+	if err := issuer.NoNumber("to", to); err != nil {
+		return err
+	}
 	to, err := spelling.Email(to)
 	if err != nil {
 		return fault.Invalid("to", "email_invalid", "to must be one email address of at most %d bytes, such as a@example.com.",
@@ -132,9 +176,12 @@ func (l *Local) SendLink(ctx context.Context, account, mode, linkID, to, lang st
 	}
 
 	day := now.Add(-24 * time.Hour)
-	err = l.Outbox.PutMailWithin(ctx, m, []mail.Limit{{Kind: mail.Link, Account: account, Since: now.Add(-time.Hour), Most: linksPerHour},
-		{Kind: mail.Link, Account: account, Since: day, Most: linksPerDay}, {Kind: mail.Link, Reader: reader, Since: day, Most: linksPerAddress},
-		{Account: account, Since: day, Most: mailsPerDay}, {Reader: reader, Since: day, Most: mailsPerAddress}})
+	limits := []mail.Limit{{Kind: mail.Link, Account: account, Since: now.Add(-time.Hour), Most: linksPerHour},
+		{Kind: mail.Link, Account: account, Since: day, Most: linksPerDay}, {Kind: mail.Link, Reader: reader, Since: day, Most: linksPerAddress}}
+	err = l.Outbox.PutMailWithin(ctx, m, append(limits, l.daily(account, reader, "")...))
+	if bound := mail.ReachedBound(err); bound != "" {
+		l.Limited(bound)
+	}
 	l.signal()
 	return err
 }
@@ -246,7 +293,7 @@ func (l *Local) Subscription(ctx context.Context, token string) (mail.Subscripti
 
 	s := mail.Subscription{User: t.User, Account: t.Account, Address: t.Address, Kind: t.Kind, Lang: t.Lang}
 	if t.User == "" {
-		s.Ended, err = l.Readers.Refuses(ctx, t.Account, t.Address)
+		s.Ended, err = l.Readers.Refuses(ctx, t.Account, t.Address, t.Kind)
 		return s, err
 	}
 
@@ -263,23 +310,19 @@ func (l *Local) Subscription(ctx context.Context, token string) (mail.Subscripti
 	return s, nil
 }
 
-// Unsubscribe implements mail.Service. It reads the preferences and writes them back, so it
-// is repeatable; of two concurrent changes one may be lost.
+// Unsubscribe implements mail.Service. Each subscription ends in one write, so concurrent changes
+// do not undo each other.
 func (l *Local) Unsubscribe(ctx context.Context, token string) (mail.Subscription, error) {
 	s, err := l.Subscription(ctx, token)
 	if err != nil || s.Ended {
 		return s, err
 	}
-	// An address without a user refuses the links of one account; a user turns off one kind
-	// of mail.
+	// An address without a user refuses the links, or the receipts, of one account; a user turns
+	// off one kind of mail.
 	if s.User == "" {
-		err = l.Readers.Refuse(ctx, s.Account, s.Address, l.Now().UTC())
+		err = l.Readers.Refuse(ctx, s.Account, s.Address, s.Kind, l.Now().UTC())
 	} else {
-		var p mail.Preferences
-		if p, err = l.Preferences(ctx, s.User); err == nil {
-			p.Off = append(p.Off, s.Kind)
-			err = l.SetPreferences(ctx, p)
-		}
+		err = l.Readers.TurnOff(ctx, s.User, s.Kind)
 	}
 
 	s.Ended = err == nil

@@ -17,13 +17,12 @@ const (
 	testModeStranger   = unwanted("test_mode_stranger: in test mode, mail goes only to the confirmed addresses of the account's own users")
 	accountUnconfirmed = unwanted("account_unconfirmed: no user of the account has confirmed an email address")
 	addressUnconfirmed = unwanted("address_unconfirmed: the user has not confirmed this email address")
-	tooMany            = unwanted("too_many_mails: the account or the address had as many mails as a day allows")
 )
 
 // mayWrite returns the address that a link is mailed to, or why an account may not write
 // there: mail_refused, mail_test_mode or email_unconfirmed.
 func (l *Local) mayWrite(ctx context.Context, account, mode, to string) (string, error) {
-	refused, err := l.Readers.Refuses(ctx, account, spelling.EmailKey(to))
+	refused, err := l.Readers.Refuses(ctx, account, spelling.EmailKey(to), mail.Link)
 	if err != nil {
 		return "", err
 	}
@@ -95,15 +94,28 @@ func (d *draft) payer(ctx context.Context) error {
 		return nil
 	}
 
-	reader, day := spelling.EmailKey(to), d.office.Now().UTC().Add(-24*time.Hour)
-	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, []mail.Limit{{Reader: reader, Since: day, Most: mailsPerAddress},
-		{Account: d.m.Account, Since: day, Most: mailsPerDay}})
-	if fault.KindOf(err) != fault.KindRateLimited {
+	reader := spelling.EmailKey(to)
+	d.m.Network = d.network
+	err = d.office.Outbox.AdmitMail(ctx, d.m, reader, d.office.daily(d.m.Account, reader, d.network))
+	bound := mail.ReachedBound(err)
+	if bound == "" {
 		return err
 	}
+
+	d.office.Limited(bound)
+	tooMany := unwanted("too_many_mails: the " + bound + " had as many emails as a day allows")
 	if d.m.Attempt >= MaxAttempts {
 		return tooMany
 	}
-
 	return errors.New(string(tooMany))
+}
+
+// daily returns the limits of a day on mails to payers in live mode, whatever their kind.
+func (l *Local) daily(account, reader, network string) []mail.Limit {
+	day := l.Now().UTC().Add(-24 * time.Hour)
+	limits := []mail.Limit{{Reader: reader, Since: day, Most: l.Limits.Recipient}, {Account: account, Since: day, Most: l.Limits.Account}}
+	if network != "" {
+		limits = append(limits, mail.Limit{Network: network, Since: day, Most: l.Limits.Network})
+	}
+	return limits
 }

@@ -221,9 +221,11 @@ func (l *Local) deliver(ctx context.Context, m mail.Message) error {
 		return resting(until)
 	}
 
-	// A refusal for good shows that the domain can be reached.
 	err = l.Carrier.Carry(ctx, email)
-	l.domains.ended(d.to, err == nil || errors.Is(err, mail.ErrPermanent), l.Now().UTC())
+	if _, ours := errors.AsType[mail.ServerError](err); !ours { // a domain rests for failures of its own
+		// A refusal for good shows that the domain can be reached.
+		l.domains.ended(d.to, err == nil || errors.Is(err, mail.ErrPermanent), l.Now().UTC())
+	}
 	return err
 }
 
@@ -242,6 +244,8 @@ type draft struct {
 	to     string
 	lang   string
 	facts  mail.Facts
+	// network is that of the payer whose payment the mail is about; "" if it is unknown.
+	network string
 }
 
 // fill reads what the mail is about, and decides whether it is still wanted. After it, the
@@ -337,15 +341,21 @@ func (d *draft) stranger(ctx context.Context) error {
 	if d.m.Kind != mail.Link {
 		return nil
 	}
-	refused, err := d.office.Readers.Refuses(ctx, d.m.Account, spelling.EmailKey(d.to))
+	return d.subscribed(ctx, mail.Link)
+}
+
+// subscribed gives a mail to a payer its one-click link, or is unwanted if the payer used such a
+// link of the account before: one about links, or one about receipts and refunds.
+func (d *draft) subscribed(ctx context.Context, kind string) error {
+	address := spelling.EmailKey(d.to)
+	refused, err := d.office.Readers.Refuses(ctx, d.m.Account, address, kind)
 	if err != nil {
 		return err
 	}
 	if refused {
-		return unwanted("unsubscribed: the reader does not want links from this account")
+		return unwanted("unsubscribed: the reader does not want emails of this kind from this account")
 	}
-	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: spelling.EmailKey(d.to), Kind: mail.Link,
-		Lang: d.lang})
+	d.facts.Unsubscribe, err = d.office.unsubscribe(ticket{Account: d.m.Account, Address: address, Kind: kind, Lang: d.lang})
 	return err
 }
 
@@ -375,7 +385,10 @@ func (d *draft) payment(ctx context.Context) error {
 		d.lang = p.PayerLang
 	}
 	d.to, d.facts.Payee, d.facts.Description, d.facts.Reference, d.facts.Payment = to, l.Payee, l.Description, p.Reference, p.ID
-	d.facts.Card, d.facts.Amount, d.facts.At = card(p), p.Captured(), p.CreatedAt
+	d.facts.Card, d.facts.Amount, d.facts.At, d.network = card(p), p.Captured(), p.CreatedAt, p.Risk.Address
+	if err := d.subscribed(ctx, mail.Receipt); err != nil {
+		return err
+	}
 	if d.m.Kind == mail.Refund {
 		r, ok := p.RefundByID(d.m.Data["refund"])
 		if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,7 +44,8 @@ type world struct {
 	account merchant.Account
 	user    merchant.User
 	mode    string
-	lang    string // of the payer
+	lang    string     // of the payer
+	client  netip.Addr // of the payer
 }
 
 func newWorld(t *testing.T) *world {
@@ -117,7 +119,7 @@ func (w *world) ends(l link.Link, email string, status payment.Status) payment.P
 	c, err := issuer.NewCard("4242424242424242", 12, w.clock.Now().Year()+2, "739", "", w.clock.Now())
 	w.good(err)
 	p, err := w.coord.Submit(w.t.Context(), payment.Submit{Link: l, Attempt: "attempt-0000000001", Card: c, PayerName: "Grace",
-		PayerEmail: email, PayerLang: w.lang})
+		PayerEmail: email, PayerLang: w.lang, Client: w.client})
 	w.good(err)
 	if p.Status != status {
 		w.t.Fatalf("paid: %s", p.Status)

@@ -173,7 +173,7 @@ func (c *Carrier) Carry(ctx context.Context, l mail.Email) error {
 	}
 	if s == nil {
 		if s, err = c.connect(ctx); err != nil {
-			return fmt.Errorf("smtp_connect: %s", reason(err))
+			return mail.ServerError{Err: fmt.Errorf("smtp_connect: %s", reason(err))}
 		}
 	}
 
@@ -242,7 +242,9 @@ func verdict(err error) error {
 	switch {
 	case code == 0:
 		return fmt.Errorf("smtp_failed: %s", reason(err))
-	case code >= 500 && code != 530 && code != 535 && code != 538 && refused.Reason != gomail.ErrSMTPMailFrom:
+	case code == 421 || code == 530 || code == 535 || code == 538 || refused.Reason == gomail.ErrSMTPMailFrom:
+		return mail.ServerError{Err: fmt.Errorf("smtp_%d: %s", code, reason(err))}
+	case code >= 500:
 		return fmt.Errorf("%w: smtp_%d: %s", mail.ErrPermanent, code, reason(err))
 	}
 	return fmt.Errorf("smtp_%d: %s", code, reason(err))

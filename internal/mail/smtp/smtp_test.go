@@ -119,6 +119,11 @@ func TestRefusals(t *testing.T) {
 				!strings.Contains(err.Error(), fmt.Sprintf("smtp_%d: ", c.code)) || strings.Contains(err.Error(), "grace@") {
 				t.Fatalf("%v", err)
 			}
+			// Only what the server says about the recipient or the text is about their domain.
+			_, ours := errors.AsType[mail.ServerError](err)
+			if want := c.stage == mailtest.From || c.code == 421 || c.code == 530; ours != want {
+				t.Errorf("a failure of our own server: %t, want %t", ours, want)
+			}
 			sent(t, k.Carry(t.Context(), email(2))) // over the same connection, or a new one
 			if got := s.Next(t); got.Header.Get("Message-Id") != "<mail_2@shop.example>" {
 				t.Errorf("arrived %+v", got)

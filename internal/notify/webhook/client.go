@@ -78,11 +78,12 @@ func client(t *http.Transport) *http.Client {
 }
 
 // answer is the result of a try. A problem is "code: sentence", without internal text, and
-// empty on success.
+// empty on success. cause is the error behind the problem, for our own log.
 type answer struct {
 	status     int
 	body       string
 	problem    string
+	cause      error
 	retryAfter time.Duration
 	took       time.Duration
 }
@@ -115,7 +116,7 @@ func (s *sender) post(ctx context.Context, r notify.Request, body []byte) (a ans
 
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return answer{problem: s.explain(err)}
+		return answer{problem: s.explain(err), cause: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 
@@ -132,13 +133,15 @@ func (s *sender) post(ctx context.Context, r notify.Request, body []byte) (a ans
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		a.problem = fmt.Sprintf("http_status: the endpoint answered %d; only 2xx is success", resp.StatusCode)
 	case err != nil:
-		a.problem = s.explain(err)
+		a.problem, a.cause = s.explain(err), err
 	}
 
 	return a
 }
 
-// explain says what went wrong without revealing what we know about the network.
+// explain says what went wrong without revealing what we know about the network. Whether a
+// name resolves is not said, because internal names that resolve would answer differently
+// from names that do not exist.
 func (s *sender) explain(err error) string {
 	var (
 		lookup      *net.DNSError
@@ -148,14 +151,12 @@ func (s *sender) explain(err error) string {
 		network     net.Error
 	)
 	switch {
-	case errors.Is(err, errAddress):
-		return "address_refused: the host does not resolve to a public internet address"
+	case errors.Is(err, errAddress), errors.As(err, &lookup):
+		return "unreachable: the host does not resolve to a public internet address"
 	case errors.Is(err, errScheme):
 		return "url_not_https: only https endpoints are sent to"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return "timeout: no complete answer within " + s.config.Timeout.String()
-	case errors.As(err, &lookup):
-		return "dns_failed: the host name could not be resolved"
 	case errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &alert):
 		return "tls_failed: no trusted TLS connection could be made"
 	case errors.Is(err, syscall.ECONNREFUSED):

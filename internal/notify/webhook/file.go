@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
 // Limits of the file.
@@ -28,17 +28,7 @@ type file struct{ db *sql.DB }
 // newFile opens the file, and makes it and its folder if needed, readable by the owner
 // only.
 func newFile(path string) (*file, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-
-	// The file is made here so that nobody else may read it; SQLite gives its companion files
-	// the same mode.
-	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
+	if err := sqldb.OwnerOnly(path); err != nil {
 		return nil, err
 	}
 

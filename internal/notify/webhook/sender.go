@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -108,6 +109,7 @@ func (s *sender) Work(ctx context.Context, job *river.Job[args]) error {
 		return river.JobSnooze(0)
 	}
 
+	s.logCause(ctx, d, answer)
 	d.HTTPStatus, d.Answer, d.Error, d.DurationMs = answer.status, answer.body, answer.problem, answer.took.Milliseconds()
 	if d.Test {
 		return s.settleTest(ctx, d, answer)
@@ -124,6 +126,18 @@ func (s *sender) makeWay(ctx context.Context, job *river.Job[args]) {
 	}
 	if err := s.crowd(ctx, job.Args.Endpoint); err != nil {
 		s.config.Logger.WarnContext(ctx, "webhook: cannot move a backlog aside", "endpoint", job.Args.Endpoint, "error", err)
+	}
+}
+
+// logCause logs why a try failed in the words of the network, which only operators may see. The
+// error's URL is left out, because it may contain a secret.
+func (s *sender) logCause(ctx context.Context, d notify.Delivery, a answer) {
+	cause := a.cause
+	if u, ok := errors.AsType[*url.Error](cause); ok {
+		cause = u.Err
+	}
+	if cause != nil {
+		s.config.Logger.WarnContext(ctx, "webhook: no complete answer", "endpoint", d.Endpoint, "delivery", d.ID, "error", cause.Error())
 	}
 }
 

@@ -180,9 +180,9 @@ func testF17_PrivateAddress_Refused(t *testing.T, k keeper) {
 	plain := serve(t, s.Config.Handler)
 	port := s.URL[strings.LastIndex(s.URL, ":")+1:]
 	for _, c := range []struct{ url, code string }{
-		{s.URL, "address_refused: "},
-		{"https://localhost:" + port + "/", "address_refused: "},
-		{"https://[::ffff:127.0.0.1]:443/", "address_refused: "},
+		{s.URL, "unreachable: "},
+		{"https://localhost:" + port + "/", "unreachable: "},
+		{"https://[::ffff:127.0.0.1]:443/", "unreachable: "},
 		{plain.URL, "url_not_https: "},
 	} {
 		e := w.endpoint(c.url).Endpoint
@@ -218,7 +218,7 @@ func testF17_RebindsDNS_Refused(t *testing.T, k keeper) {
 	}
 	w.endpoint("https://rebind.test:" + u.Port() + "/")
 	w.handle(event(1))
-	if d := w.next(); d.Status != notify.DeadLetter || !strings.HasPrefix(d.Error, "address_refused: ") {
+	if d := w.next(); d.Status != notify.DeadLetter || !strings.HasPrefix(d.Error, "unreachable: ") {
 		t.Errorf("%+v", d)
 	}
 	if reached.Load() != 0 {

@@ -94,3 +94,21 @@ func (s *Store) putAll(ctx context.Context, rows []item) error {
 	}
 	return group.Wait()
 }
+
+// Texts returns the documents and events of all payments as they are stored, without compression.
+func (s *Store) Texts(ctx context.Context) (texts []string, err error) {
+	err = s.scan(ctx, func(rows []item) error {
+		for _, row := range rows {
+			if !isPayment(row) {
+				continue
+			}
+			plain, err := unpack(bytesOf(row, attrBlob))
+			if err != nil {
+				return err
+			}
+			texts = append(texts, string(plain))
+		}
+		return nil
+	})
+	return texts, err
+}

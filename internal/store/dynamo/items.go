@@ -158,6 +158,7 @@ func historyKey(mode string, at time.Time, paymentID string) []byte {
 type stored struct {
 	payment.Payment
 	beside
+	earlier bool // the item has an earlier version's fingerprint of the card
 }
 
 // beside is what a payment's item contains beside the document.
@@ -209,6 +210,13 @@ func decodePayment(i item) (stored, error) {
 	}
 
 	s.Revision, s.beside = number(i, attrRevision), beside{parts.events, number(i, attrUsedAt)}
+	if payment.IsOldFingerprint(s.Risk.Fingerprint) || s.oldEvents() {
+		s.earlier = true
+		payment.Coarsen(&s.Payment)
+		if s.events, err = coarsenEvents(s.events); err != nil {
+			return stored{}, damaged("payment", name, err)
+		}
+	}
 	return s, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/stream"
 )
@@ -98,10 +99,12 @@ type Row struct {
 	transfers string
 }
 
-// Encode converts events to rows, before the commit that writes them.
+// Encode converts events to rows, before the commit that writes them. Events of an earlier version,
+// from an archive or a relay, lose its fingerprints of cards.
 func Encode(events []stream.Event) ([]Row, error) {
 	rows := make([]Row, len(events))
 	for i, e := range events {
+		e.Data, _, _ = payment.CoarsenEvent(e.Data)
 		rows[i] = Row{Event: e}
 		if len(e.Transfers) > 0 {
 			raw, err := json.Marshal(e.Transfers)
@@ -264,7 +267,8 @@ func (f *Feed) query(ctx context.Context, r sqldb.Reader, columns, where, order 
 	return list, err
 }
 
-// scan reads one event. One that is damaged keeps its place and identity, without its contents.
+// scan reads one event. One that is damaged keeps its place and identity, without its contents. An
+// earlier version may still write its fingerprints of cards; nobody sees them.
 func scan(row sqldb.Scanner) (e stream.Event, err error) {
 	var at int64
 	var data, transfers string
@@ -273,6 +277,7 @@ func scan(row sqldb.Scanner) (e stream.Event, err error) {
 	}
 
 	e.CreatedAt, e.Data = sqldb.FromMicros(at), json.RawMessage(data)
+	e.Data, _, _ = payment.CoarsenEvent(e.Data)
 	if transfers != "" {
 		if err := json.Unmarshal([]byte(transfers), &e.Transfers); err != nil {
 			e.Damaged = sqldb.Damaged("event", e.ID, err)

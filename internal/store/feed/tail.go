@@ -3,8 +3,10 @@ package feed
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/paylink/paylink/internal/store/sqldb"
 	"github.com/paylink/paylink/internal/stream"
 )
 
@@ -63,4 +65,19 @@ func (f *Feed) Tail(ctx context.Context, position int64, handle func(events []st
 func (f *Feed) HasAfter(ctx context.Context, position int64) (yes bool, err error) {
 	err = f.db.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM events WHERE position > $1)", position).Scan(&yes)
 	return yes, err
+}
+
+// Stored returns up to limit events after a position in order, with their data as it is stored, and
+// without their money.
+func (f *Feed) Stored(ctx context.Context, position int64, limit int) (list []stream.Event, err error) {
+	err = f.db.Each(ctx, func(row sqldb.Scanner) error {
+		var e stream.Event
+		var data string
+		err := row.Scan(&e.Position, &e.ID, &e.Account, &e.Mode, &e.Object, &data)
+		e.Data = []byte(data)
+		list = append(list, e)
+		return err
+	}, "SELECT position, id, account, mode, object, data FROM events WHERE position > $1"+f.settled()+" ORDER BY position LIMIT "+
+		strconv.Itoa(limit), position)
+	return list, err
 }

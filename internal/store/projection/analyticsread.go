@@ -13,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud/history"
 	"github.com/paylink/paylink/internal/fraud/score"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/payment"
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
@@ -127,6 +128,7 @@ func (a *Analytics) Related(ctx context.Context, account, mode, id string, limit
 	var found []analyticsRow
 	for _, by := range []struct{ column, condition, value string }{
 		{"fingerprint", "fingerprint = ?", of.Risk.Fingerprint},
+		{"fingerprint", "fingerprint = ?", issuer.WithoutBucket(of.Risk.Fingerprint)},
 		{"payer_email", "lower(payer_email) = ?", lowerASCII(of.PayerEmail)},
 		{"payer_email", "lower(payer_email) = ?", score.EmailKey(of.PayerEmail)},
 		{"address", "address = ?", of.Risk.Address},

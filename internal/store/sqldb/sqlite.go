@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ func (f sqliteFile) pools() pools {
 // needs the file (fs.ErrNotExist).
 func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
 	if !readOnly {
-		if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+		if err := OwnerOnly(f.path); err != nil {
 			return nil, err
 		}
 		return open(f.path, false, connections, f.writerCache(), f.synchronous())
@@ -59,6 +60,40 @@ func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
 		return nil, err
 	}
 	return open(f.path, true, connections, readerCacheKibibyte, f.synchronous())
+}
+
+// OwnerOnly creates a database file and its folder if they do not exist, and lets only the owner
+// read the file and its companions; SQLite gives new companions the mode of the file. It returns
+// an error if others can read the file and that cannot be changed.
+func OwnerOnly(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Clean(path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+
+	for _, each := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(each)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 == 0 {
+			continue
+		}
+		if err := os.Chmod(each, 0o600); err != nil {
+			return fmt.Errorf("%s: others can read it; make this user its owner, or chmod 600: %w", each, err)
+		}
+	}
+
+	return nil
 }
 
 // writerCache returns the page cache of the writer in KiB. Derived data has many indexes with
@@ -239,14 +274,23 @@ func isDamage(err error) bool {
 	return code == sqlite3.SQLITE_NOTADB || code == sqlite3.SQLITE_CORRUPT
 }
 
-// Copy writes a consistent copy of a live database file to a new file. It fails if from does not
+// Copy writes a consistent copy of a live database file to a new file, which only the owner can
+// read. It fails if from does not
 // exist or to does. A copy that was interrupted is incomplete and must be deleted.
 func Copy(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(from); err != nil {
 		return err
 	}
-	if _, err := os.Stat(to); err == nil {
+	// The empty file is created here because SQLite would let others read it.
+	file, err := os.OpenFile(filepath.Clean(to), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s exists already", to)
+	}
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
 	}
 
 	db, err := open(from, false, 1, readerCacheKibibyte, "FULL")

@@ -166,8 +166,8 @@ func changeUser(t *sqldb.Tx, c merchant.Change) error {
 		}
 	}
 
-	if c.Forget != "" {
-		if _, err := t.Exec("DELETE FROM guesses WHERE who = $1", c.Forget); err != nil {
+	for _, key := range c.Forget {
+		if _, err := t.Exec("DELETE FROM guesses WHERE who = $1", key); err != nil {
 			return err
 		}
 	}
@@ -413,15 +413,25 @@ func (s *Store) GuessesOf(ctx context.Context, key string) (merchant.Guesses, er
 	return g, err
 }
 
-// Guess implements merchant.AccessStore. One statement counts, so concurrent guesses at one key are
-// all counted. It starts again at 1 if the last failure was before since.
-func (s *Store) Guess(ctx context.Context, key string, at, since time.Time) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		_, err := t.Exec(`INSERT INTO guesses (who, failures, at) VALUES ($1, 1, $2) ON CONFLICT (who) DO UPDATE SET
-			failures = CASE WHEN guesses.at < $3 THEN 1 ELSE guesses.failures + 1 END,
-			at = CASE WHEN guesses.at < excluded.at THEN excluded.at ELSE guesses.at END`, key, sqldb.Micros(at), sqldb.Micros(since))
-		return err
+// PutGuesses implements merchant.AccessStore. The condition is part of the write, so of several
+// requests that saw the same guesses only one succeeds. The refusal is not an error of the
+// transaction, so it does not undo the commits that are grouped with it.
+func (s *Store) PutGuesses(ctx context.Context, key string, was, is merchant.Guesses) error {
+	n, err := sqldb.WriteFor(ctx, s.db, nil, func(t *sqldb.Tx) (int64, error) {
+		switch (merchant.Guesses{}) {
+		case was:
+			return t.Exec("INSERT INTO guesses (who, failures, at) VALUES ($1, $2, $3) ON CONFLICT (who) DO NOTHING",
+				key, is.Failures, sqldb.Micros(is.At))
+		case is:
+			return t.Exec("DELETE FROM guesses WHERE who = $1 AND failures = $2 AND at = $3", key, was.Failures, sqldb.Micros(was.At))
+		}
+		return t.Exec("UPDATE guesses SET failures = $1, at = $2 WHERE who = $3 AND failures = $4 AND at = $5",
+			is.Failures, sqldb.Micros(is.At), key, was.Failures, sqldb.Micros(was.At))
 	})
+	if err == nil && n == 0 {
+		err = merchant.ErrChanged
+	}
+	return err
 }
 
 // PruneTokens implements merchant.AccessStore.

@@ -27,7 +27,7 @@ const MailConsumer = "mails"
 
 // mailColumns are the columns that scanMail reads, in its order. data is the sealed content; it is
 // empty once the email has ended.
-const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at, reader"
+const mailColumns = "id, account, mode, recipient, kind, lang, data, withdraw, due_at, claimed, ends_at, status, attempt, error, created_at, ended_at, reader, network"
 
 // scanMail reads one row of mailColumns. No row is fault.NotFound. The content stays sealed.
 func scanMail(row sqldb.Scanner) (mail.Message, error) {
@@ -54,6 +54,7 @@ func scanMail(row sqldb.Scanner) (mail.Message, error) {
 		&created,
 		&ended,
 		&m.Reader,
+		&m.Network,
 	)
 	if err != nil {
 		return m, missing(err, "mail")
@@ -88,9 +89,9 @@ func putMails(t *sqldb.Tx, list []mail.Message) error {
 		if due.IsZero() {
 			due = m.CreatedAt
 		}
-		if _, err := t.Exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'waiting', 0, '', $11, 0, $12)
+		if _, err := t.Exec("INSERT INTO mails ("+mailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 'waiting', 0, '', $11, 0, $12, $13)
 			ON CONFLICT (id) DO NOTHING`, m.ID, m.Account, m.Mode, m.To, m.Kind, m.Lang, base64.StdEncoding.EncodeToString(m.Sealed), m.Withdraw,
-			sqldb.Micros(due), sqldb.Micros(m.EndsAt), sqldb.Micros(m.CreatedAt), m.Reader); err != nil {
+			sqldb.Micros(due), sqldb.Micros(m.EndsAt), sqldb.Micros(m.CreatedAt), m.Reader, m.Network); err != nil {
 			return err
 		}
 	}
@@ -106,11 +107,10 @@ func (s *Store) PutMails(ctx context.Context, list []mail.Message) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error { return putMails(t, list) })
 }
 
-// PutMailWithin implements mail.Outbox. The commit holds the account's lock, so an account's
-// limit is exact. An address's limit may be exceeded by as many emails as processes write to it
-// at the same moment.
+// PutMailWithin implements mail.Outbox. The commit holds the locks of all that the limits bound, so
+// they are exact, however many processes write at the same moment.
 func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail.Limit) error {
-	return s.db.Write(ctx, []string{m.Account}, func(t *sqldb.Tx) error {
+	return s.db.Write(ctx, limitLocks(m, limits), func(t *sqldb.Tx) error {
 		if err := withinLimits(t, m, limits); err != nil {
 			return err
 		}
@@ -118,21 +118,36 @@ func (s *Store) PutMailWithin(ctx context.Context, m mail.Message, limits []mail
 	})
 }
 
-// AdmitMail implements mail.Outbox, under the same lock as PutMailWithin. It records the reader of
-// an email that is already in the outbox, if that reader's limits allow it, and returns the fault
-// of mail.TooMany otherwise.
+// limitLocks returns the names that a commit within limits locks: the account's first, because it
+// chooses the writer.
+func limitLocks(m mail.Message, limits []mail.Limit) []string {
+	locks := []string{m.Account}
+	for _, l := range limits {
+		if l.Reader != "" {
+			locks = append(locks, "mails to "+l.Reader)
+		}
+		if l.Network != "" {
+			locks = append(locks, "mails caused from "+l.Network)
+		}
+	}
+	return locks
+}
+
+// AdmitMail implements mail.Outbox, under the same locks as PutMailWithin. It records the reader
+// and the network of an email that is already in the outbox, if the limits allow it, and returns
+// the fault of mail.TooMany otherwise.
 func (s *Store) AdmitMail(ctx context.Context, m mail.Message, reader string, limits []mail.Limit) error {
-	return s.db.Write(ctx, []string{m.Account}, func(t *sqldb.Tx) error {
+	return s.db.Write(ctx, limitLocks(m, limits), func(t *sqldb.Tx) error {
 		if err := withinLimits(t, m, limits); err != nil {
 			return err
 		}
-		_, err := t.Exec("UPDATE mails SET reader = $1 WHERE id = $2", reader, m.ID)
+		_, err := t.Exec("UPDATE mails SET reader = $1, network = $2 WHERE id = $3", reader, m.Network, m.ID)
 		return err
 	})
 }
 
 // withinLimits returns the fault of mail.TooMany if one of the limits is reached. The email itself
-// does not count, so a repetition passes. Each count stops at its limit. The account's lock is
+// does not count, so a repetition passes. Each count stops at its limit. The locks of limitLocks are
 // held.
 func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 	for _, l := range limits {
@@ -143,11 +158,15 @@ func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 		w.AddIf(l.Mode != "", "mode = ?", l.Mode)
 		w.AddIf(l.To != "", "recipient = ?", l.To)
 		w.AddIf(l.Reader != "", "reader = ?", l.Reader)
+		w.AddIf(l.Network != "", "network = ?", l.Network)
 		w.Add("id <> ?", m.ID)
 
 		condition := w.SQL()
 		if l.Kind == "" || l.Reader != "" {
 			condition += " AND reader <> ''" // matches the indexes
+		}
+		if l.Network != "" {
+			condition += " AND network <> ''"
 		}
 		var n int64
 		if err := t.Row("SELECT COUNT(*) FROM (SELECT 1 FROM mails"+condition+" LIMIT "+strconv.Itoa(l.Most)+") AS counted",
@@ -155,7 +174,7 @@ func withinLimits(t *sqldb.Tx, m mail.Message, limits []mail.Limit) error {
 			return err
 		}
 		if n >= int64(l.Most) {
-			return mail.TooMany(m.CreatedAt.Sub(l.Since))
+			return mail.TooMany(l, m.CreatedAt.Sub(l.Since))
 		}
 	}
 
@@ -317,6 +336,11 @@ func back(unsent bool) int64 {
 	return 0
 }
 
+// EachMail visits every email, with its sealed content.
+func (s *Store) EachMail(ctx context.Context, visit func(mail.Message) error) error {
+	return eachRow(ctx, s, "SELECT "+mailColumns+" FROM mails ORDER BY id", scanMail, visit)
+}
+
 // Mails implements mail.Outbox. The content is left out, even sealed.
 func (s *Store) Mails(ctx context.Context, account, before string, limit int) ([]mail.Message, error) {
 	var w sqldb.Where
@@ -429,24 +453,58 @@ func (s *Store) PutPreferences(ctx context.Context, p mail.Preferences) error {
 	})
 }
 
-// Refuse implements mail.Readers. A repetition keeps the first time. The caller passes the address
-// in its canonical spelling.
-func (s *Store) Refuse(ctx context.Context, account, address string, at time.Time) error {
+// TurnOff implements mail.Readers in one statement, which a concurrent one of the same user waits
+// for. The list is JSON as PutPreferences writes it.
+func (s *Store) TurnOff(ctx context.Context, user, kind string) error {
+	word, err := json.Marshal(kind)
+	if err != nil {
+		return err
+	}
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
-		_, err := t.Exec("INSERT INTO mail_refusals (account, address, created_at) VALUES ($1, $2, $3) ON CONFLICT (account, address) DO NOTHING",
-			account, address, sqldb.Micros(at))
+		_, err := t.Exec(`INSERT INTO mail_preferences (user_id, lang, off) VALUES ($1, '', $2)
+			ON CONFLICT (user_id) DO UPDATE SET off = CASE
+				WHEN mail_preferences.off = '[]' THEN excluded.off
+				WHEN mail_preferences.off LIKE $3 THEN mail_preferences.off
+				ELSE substr(mail_preferences.off, 1, length(mail_preferences.off) - 1) || CAST($4 AS TEXT) END`,
+			user, "["+string(word)+"]", "%"+string(word)+"%", ","+string(word)+"]")
 		return err
 	})
 }
 
-// Refuses implements mail.Readers. It reports whether the address refuses emails from the account.
-func (s *Store) Refuses(ctx context.Context, account, address string) (bool, error) {
-	var one int
-	err := s.db.Lookup(ctx, "SELECT 1 FROM mail_refusals WHERE account = $1 AND address = $2", account, address).Scan(&one)
+// Refuse implements mail.Readers. A repetition keeps the first time. The caller passes the address
+// in its canonical spelling.
+func (s *Store) Refuse(ctx context.Context, account, address, kind string, at time.Time) error {
+	links, receipts := refused(kind)
+	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+		_, err := t.Exec(`INSERT INTO mail_refusals (account, address, created_at, links, receipts) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (account, address) DO UPDATE SET
+				links = CASE WHEN excluded.links = 1 THEN 1 ELSE mail_refusals.links END,
+				receipts = CASE WHEN excluded.receipts = 1 THEN 1 ELSE mail_refusals.receipts END`,
+			account, address, sqldb.Micros(at), links, receipts)
+		return err
+	})
+}
+
+// refused returns the columns of a refusal of a kind: receipts stand for refunds too, and every
+// other kind is links.
+func refused(kind string) (links, receipts int64) {
+	if kind == mail.Receipt {
+		return 0, 1
+	}
+	return 1, 0
+}
+
+// Refuses implements mail.Readers. It reports whether the address refuses emails of the kind from
+// the account.
+func (s *Store) Refuses(ctx context.Context, account, address, kind string) (bool, error) {
+	var links, receipts int64
+	err := s.db.Lookup(ctx, "SELECT links, receipts FROM mail_refusals WHERE account = $1 AND address = $2", account, address).
+		Scan(&links, &receipts)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
-	return err == nil, err
+	l, r := refused(kind)
+	return err == nil && links*l+receipts*r > 0, err
 }
 
 // parkedEndpoints counts unresolved deliveries by endpoint. Deliveries of a deleted endpoint drop

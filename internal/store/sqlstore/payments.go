@@ -36,6 +36,7 @@ func scanPayment(row sqldb.Scanner) (payment.Payment, error) {
 		return payment.Payment{}, err
 	}
 
+	payment.Coarsen(&p)
 	p.Revision = revision
 	return p, nil
 }

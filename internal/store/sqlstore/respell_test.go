@@ -46,7 +46,7 @@ func TestMigration24(t *testing.T) {
 		}
 		for _, address := range []string{"grace@xn--bcher-kva.example", "grace@bücher.example"} {
 			for account, want := range map[string]bool{"acc_1": true, "acc_2": false} {
-				if refused, err := s.Refuses(t.Context(), account, address); err != nil || refused != want {
+				if refused, err := s.Refuses(t.Context(), account, address, mail.Link); err != nil || refused != want {
 					t.Errorf("%s refuses %s: %v, %v", address, account, refused, err)
 				}
 			}

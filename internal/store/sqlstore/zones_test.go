@@ -19,7 +19,11 @@ func TestAccountsFromBeforeZones(t *testing.T) {
 			t.Fatal(err)
 		}
 		account := id.New(id.Account)
-		statements := []string{"ALTER TABLE accounts DROP COLUMN time_zone", "DELETE FROM goose_db_version WHERE version_id >= 25",
+		statements := []string{"ALTER TABLE accounts DROP COLUMN time_zone",
+			"DROP INDEX mails_payers_by_network", "ALTER TABLE mails DROP COLUMN network",
+			"ALTER TABLE mail_refusals DROP COLUMN links", "ALTER TABLE mail_refusals DROP COLUMN receipts",
+			"DROP TABLE needed_keys",
+			"DELETE FROM goose_db_version WHERE version_id >= 25",
 			"INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at) VALUES ('" + account + "', 'Ada', '[]', 1, 1000000, 0)"}
 		if path, isFile := strings.CutPrefix(url, "sqlite:"); isFile {
 			db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")

@@ -126,7 +126,8 @@ func passwords(t *testing.T, s merchants) {
 	for _, n := range []merchant.Session{kept, ended, others} {
 		ok(t, s.createSession(n, nil))
 	}
-	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, Tokens: []merchant.Token{reset, confirm}}), s.Guess(s.ctx, u.ID, Epoch, Epoch))
+	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, Tokens: []merchant.Token{reset, confirm}}),
+		s.PutGuesses(s.ctx, u.ID, merchant.Guesses{}, merchant.Guesses{Failures: 1, At: Epoch}))
 	at := Epoch.Add(time.Minute)
 	ok(
 		t,
@@ -140,7 +141,7 @@ func passwords(t *testing.T, s merchants) {
 				Keep:         kept.ID,
 				Void:         merchant.KindReset,
 				VoidUser:     u.ID,
-				Forget:       u.ID,
+				Forget:       []string{id.New(id.User), u.ID},
 			},
 		),
 	)
@@ -227,15 +228,44 @@ func userSessions(t *testing.T, s merchants) {
 
 func guesses(t *testing.T, s merchants) {
 	who := id.New(id.User)
-	same(t, merchant.Guesses{})(s.GuessesOf(s.ctx, who))
-	for i := range 3 {
-		ok(t, s.Guess(s.ctx, who, Epoch.Add(time.Duration(i)*time.Second), Epoch.Add(-time.Hour)))
+	var none merchant.Guesses
+	one, two := merchant.Guesses{Failures: 1, At: Epoch}, merchant.Guesses{Failures: 2, At: Epoch.Add(time.Second)}
+	same(t, none)(s.GuessesOf(s.ctx, who))
+	wantErr(t, s.PutGuesses(s.ctx, who, one, two), merchant.ErrChanged)
+	wantErr(t, s.PutGuesses(s.ctx, who, one, none), merchant.ErrChanged)
+	ok(t, s.PutGuesses(s.ctx, who, none, one))
+	wantErr(t, s.PutGuesses(s.ctx, who, none, two), merchant.ErrChanged)
+	wantErr(t, s.PutGuesses(s.ctx, who, merchant.Guesses{Failures: 1, At: Epoch.Add(time.Second)}, two), merchant.ErrChanged)
+	ok(t, s.PutGuesses(s.ctx, who, one, two))
+	same(t, two)(s.GuessesOf(s.ctx, who))
+	wantErr(t, s.PutGuesses(s.ctx, who, one, none), merchant.ErrChanged)
+	ok(t, s.PutGuesses(s.ctx, who, two, one), s.PutGuesses(s.ctx, who, one, none))
+	same(t, none)(s.GuessesOf(s.ctx, who))
+	ok(t, s.PutGuesses(s.ctx, who, none, two), s.Apply(s.ctx, merchant.Change{At: Epoch, Forget: []string{who}}))
+	same(t, none)(s.GuessesOf(s.ctx, who))
+}
+
+// guessRace counts for many at once, from what each of them has read.
+func guessRace(t *testing.T, s merchants) {
+	who := id.New(id.User)
+	for _, was := range []merchant.Guesses{{}, {Failures: 1, At: Epoch}} {
+		var won atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				switch err := s.PutGuesses(s.ctx, who, was, merchant.Guesses{Failures: was.Failures + 1, At: Epoch}); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, merchant.ErrChanged):
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			t.Errorf("after %d guesses, %d counted the next one", was.Failures, won.Load())
+		}
 	}
-	same(t, merchant.Guesses{Failures: 3, At: Epoch.Add(2 * time.Second)})(s.GuessesOf(s.ctx, who))
-	ok(t, s.Guess(s.ctx, who, Epoch.Add(48*time.Hour), Epoch.Add(24*time.Hour)))
-	same(t, merchant.Guesses{Failures: 1, At: Epoch.Add(48 * time.Hour)})(s.GuessesOf(s.ctx, who))
-	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, Forget: who}))
-	same(t, merchant.Guesses{})(s.GuessesOf(s.ctx, who))
 }
 
 // refusedChange makes the last part of a change be refused.
@@ -265,7 +295,8 @@ func prunedAccess(t *testing.T, s merchants) {
 	old.ExpiresAt = Epoch.Add(-48 * time.Hour)
 	young.CreatedAt = Epoch.Add(time.Minute)
 	long := Epoch.Add(-1000 * time.Hour)
-	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, Tokens: []merchant.Token{old, young}}), s.Guess(s.ctx, user, long, long))
+	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, Tokens: []merchant.Token{old, young}}),
+		s.PutGuesses(s.ctx, user, merchant.Guesses{}, merchant.Guesses{Failures: 1, At: long}))
 	for _, want := range []int{1, 0} {
 		n, err := s.PruneTokens(s.ctx, Epoch.Add(-47*time.Hour), 10)
 		if n != want || err != nil {

@@ -254,6 +254,34 @@ func mailLimits(t *testing.T, s mails) {
 		ok(t, s.AdmitMail(s.ctx, m, reader, []mail.Limit{{Reader: reader, Since: Epoch.Add(time.Hour), Most: 1}}))
 	}
 
+	// The limits of a reader and of a network hold for many accounts at once.
+	for _, bound := range []string{"recipient", "network"} {
+		reader, network := "c"+bound+to, "203.0.113.0/24 of "+bound+to
+		admitted := 0
+		for range 8 {
+			m := s.message(t, Epoch)
+			m.Network = network
+			ok(t, s.PutMails(s.ctx, []mail.Message{m}))
+			limits := []mail.Limit{{Reader: reader, Since: Epoch.Add(-time.Hour), Most: 3}}
+			if bound == "network" {
+				limits[0] = mail.Limit{Network: network, Since: Epoch.Add(-time.Hour), Most: 3}
+			}
+			wg.Go(func() {
+				err := s.AdmitMail(s.ctx, m, reader, limits)
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					admitted++
+				} else if mail.ReachedBound(err) != bound {
+					t.Errorf("%s: %v", bound, err)
+				}
+			})
+		}
+		if wg.Wait(); admitted != 3 {
+			t.Errorf("%s: %d admitted at once, 3 allowed", bound, admitted)
+		}
+	}
+
 	// A limit of one mode does not count emails of the other. A repeated email does not count
 	// against itself.
 	again := ""
@@ -342,15 +370,36 @@ func mailReaders(t *testing.T, s mails) {
 	}
 	_, err := s.Reader(s.ctx, id.New(id.User))
 	wantCode(t, err, "not_found")
+
+	// Kinds that are turned off at the same moment stay off, all of them, and the language too.
+	var wg sync.WaitGroup
+	for _, kind := range append(mail.Optional, mail.Optional...) {
+		wg.Go(func() { ok(t, s.TurnOff(s.ctx, u.ID, kind)) })
+	}
+	wg.Wait()
+	r, err := s.Reader(s.ctx, u.ID)
+	if slices.Sort(r.Off); err != nil || r.Lang != "de" || !slices.Equal(r.Off, slices.Sorted(slices.Values(mail.Optional))) {
+		t.Errorf("turned off at once: %+v, %v", r, err)
+	}
+	other, account := newUser()
+	ok(t, s.Apply(s.ctx, merchant.Change{At: Epoch, User: &other, Account: &account}), s.TurnOff(s.ctx, other.ID, mail.Expiring))
+	if r, err := s.Reader(s.ctx, other.ID); err != nil || r.Lang != "" || !slices.Equal(r.Off, []string{mail.Expiring}) {
+		t.Errorf("the first choice: %+v, %v", r, err)
+	}
 }
 
 func mailRefusal(t *testing.T, s mails) {
 	account := id.New(id.Account)
-	ok(t, s.Refuse(s.ctx, account, "a@example.com", Epoch), s.Refuse(s.ctx, account, "a@example.com", Epoch))
+	links, receipts, both := "links@example.com", "receipts@example.com", "both@example.com"
+	ok(t, s.Refuse(s.ctx, account, links, mail.Link, Epoch), s.Refuse(s.ctx, account, links, mail.Link, Epoch),
+		s.Refuse(s.ctx, account, receipts, mail.Receipt, Epoch), s.Refuse(s.ctx, account, both, mail.Receipt, Epoch),
+		s.Refuse(s.ctx, account, both, mail.Link, Epoch))
 	for _, c := range []struct {
-		account, address string
-		want             bool
-	}{{account, "a@example.com", true}, {account, "b@example.com", false}, {id.New(id.Account), "a@example.com", false}} {
-		same(t, c.want)(s.Refuses(s.ctx, c.account, c.address))
+		account, address    string
+		noLinks, noReceipts bool
+	}{{account, links, true, false}, {account, receipts, false, true}, {account, both, true, true}, {account, "b@example.com", false, false},
+		{id.New(id.Account), both, false, false}} {
+		same(t, c.noLinks)(s.Refuses(s.ctx, c.account, c.address, mail.Link))
+		same(t, c.noReceipts)(s.Refuses(s.ctx, c.account, c.address, mail.Receipt))
 	}
 }

@@ -63,6 +63,7 @@ func RunMerchants(t *testing.T, open func(t *testing.T) Merchants) {
 		"invitations are listed and withdrawn":      invitations,
 		"sessions of a user":                        userSessions,
 		"guesses are counted and forgotten":         guesses,
+		"of many guesses at once one is counted":    guessRace,
 		"a refused change leaves nothing":           refusedChange,
 		"old tokens and guesses are pruned":         prunedAccess,
 		"I14 a record is kept with its effect":      merchantRecords,

@@ -13,7 +13,7 @@ import (
 )
 
 var assessed = payment.Risk{
-	Fingerprint: "0123456789abcdef0123456789abcdef",
+	Fingerprint: "card_424242_4242_3",
 	BIN:         "424242",
 	Address:     "203.0.113.0/24",
 	Country:     "NZ",
@@ -102,4 +102,23 @@ func (s suite) same(t *testing.T, p payment.Payment) {
 	if broken := got.Verify(); len(broken) > 0 {
 		t.Fatal(broken)
 	}
+}
+
+// OldFingerprint is a card's fingerprint as the version before made it, a keyed hash, and
+// CoarseFingerprint what it becomes.
+const (
+	OldFingerprint    = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+	CoarseFingerprint = "card_424242_4242"
+)
+
+// BeginBefore returns the first change of a payment as the version before made it: card and events
+// have its fingerprint, and a list entry that saw the card held it.
+func BeginBefore(t testing.TB, l link.Link, attempt string) payment.Change {
+	t.Helper()
+	p := payment.Payment{ID: payment.IDFor(l.ID, attempt), Account: l.Account, Mode: l.Mode, Link: l.ID, Attempt: attempt, Issuer: l.Issuer,
+		Amount: l.Amount, Capture: l.Capture, LatePolicy: l.LatePolicy, LinkEndsAt: l.ExpiresAt, Realm: l.Realm, Metadata: l.Metadata,
+		CardBrand: "visa", CardLast4: "4242", CreatedAt: Epoch, UpdatedAt: Epoch}
+	return next(t, p, payment.Input{Kind: payment.Begin, Actor: "payer", Owner: "w", Link: l, Risk: payment.Risk{
+		Fingerprint: OldFingerprint, BIN: "424242", Action: payment.Hold, Why: "list", Rule: "fle_1",
+		Values: []payment.RiskValue{{Name: "card", Value: OldFingerprint}}}})
 }

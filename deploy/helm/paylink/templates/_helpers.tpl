@@ -32,8 +32,8 @@ simulator:    {calls: [transactions], single: true}
 {{- end }}
 
 {{- define "paylink.check" -}}
-{{- if not (or .Values.internal.existingSecret .Values.internal.tls.enabled) }}
-{{- fail "internal.existingSecret or internal.tls.enabled: services must prove themselves to one another" }}
+{{- if not (or .Values.internal.keys.enabled .Values.internal.tls.enabled) }}
+{{- fail "internal.keys.enabled or internal.tls.enabled: services must prove themselves to one another" }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.parentRefs: name the Gateway that serves publicUrl's host" }}

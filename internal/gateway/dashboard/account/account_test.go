@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -302,6 +303,8 @@ func TestMailedLinks(t *testing.T) {
 	link = mailed(w, "maria@example.com", mail.Reset)
 	token = url.Values{"token": {hidden(t, w.Do(c, http.MethodGet, link, nil), "token")}, "newPassword": {"short"}}
 	w.Do(c, http.MethodPost, "/dashboard/reset", token).Has(t, "The password needs at least 12 characters.")
+	token.Set("newPassword", "passwordpassword")
+	w.Do(c, http.MethodPost, "/dashboard/reset", token).Has(t, "This password is easy to guess", `id="newPassword-error"`)
 	token.Set("newPassword", "another good password")
 	w.Do(c, http.MethodPost, "/dashboard/reset", token).Has(t, "The new password is set.")
 	w.Do(c, http.MethodPost, "/dashboard/reset", token).Has(t, "This link was used already")
@@ -394,4 +397,74 @@ func TestAccountPagesInEveryLanguage(t *testing.T) {
 			w.Do(c, http.MethodGet, "/dashboard/"+path+"?lang="+l.Tag, nil).Has(t, html.EscapeString(print.T(key)))
 		}
 	}
+}
+
+// TestGuessesAtOnceOverHTTP sends 600 wrong codes with one proof, 600 wrong passwords of a sign-in,
+// and 600 of a signed-in user, each at once. Five of each are compared.
+func TestGuessesAtOnceOverHTTP(t *testing.T) {
+	now := time.Now() // stands still, so that no guess waits long enough
+	w := desktest.NewWith(t, func(c *merchant.Config) { c.Now = func() time.Time { return now } })
+	enrol(w)
+	proof := hidden(t, w.Do(w.Stranger(), http.MethodPost, "/dashboard/sign-in",
+		url.Values{"login": {desktest.Username}, "password": {desktest.Password}}), "proof")
+	bob := w.Stranger()
+	w.Do(bob, http.MethodPost, "/dashboard/sign-up",
+		url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {desktest.Password}})
+	for _, c := range []struct {
+		what   string
+		client *http.Client
+		path   string
+		form   url.Values
+		wrong  int // the status of a wrong answer
+	}{
+		{"codes", w.Stranger(), "/dashboard/sign-in", url.Values{"proof": {proof}, "code": {"00000x"}}, http.StatusUnauthorized},
+		{"passwords", w.Stranger(), "/dashboard/sign-in", url.Values{"login": {"bob"}, "password": {"wrong password"}}, http.StatusUnauthorized},
+		{"passwords again", bob, security + "/password", url.Values{"password": {"wrong password"}, "newPassword": {"another good password"}},
+			http.StatusUnprocessableEntity},
+	} {
+		const guesses = 600
+		statuses := make([]int, guesses)
+		var wg sync.WaitGroup
+		for i := range guesses {
+			wg.Go(func() { statuses[i] = w.Do(c.client, http.MethodPost, c.path, c.form).Status })
+		}
+		wg.Wait()
+		count := map[int]int{}
+		for _, status := range statuses {
+			count[status]++
+		}
+		if count[c.wrong] != 5 || count[http.StatusTooManyRequests] != guesses-5 {
+			t.Errorf("%s: %v", c.what, count)
+		}
+	}
+}
+
+// TestKnownDevice checks that strangers' failures do not keep a browser out in which the user has
+// signed in, also after signing out.
+func TestKnownDevice(t *testing.T) {
+	w := desktest.New(t)
+	form := func(password string) url.Values {
+		return url.Values{"login": {desktest.Username}, "password": {password}}
+	}
+	w.Post("/dashboard/sign-out", url.Values{})
+	for range 5 {
+		w.Do(w.Stranger(), http.MethodPost, "/dashboard/sign-in", form("wrong password"))
+	}
+	if p := w.Do(w.Stranger(), http.MethodPost, "/dashboard/sign-in", form(desktest.Password)); p.Status != http.StatusTooManyRequests {
+		t.Errorf("a stranger: %d", p.Status)
+	}
+	if p := w.Post("/dashboard/sign-in", form(desktest.Password)); !strings.HasPrefix(p.Path, "/dashboard/test") {
+		t.Errorf("the known browser is shown %s (%d)", p.Path, p.Status)
+	}
+}
+
+// TestCommonPasswordIsExplained checks the words about a refused password in each form that has one.
+func TestCommonPasswordIsExplained(t *testing.T) {
+	w := desktest.New(t)
+	const common = "passwordpassword"
+	w.Do(w.Stranger(), http.MethodPost, "/dashboard/sign-up",
+		url.Values{"username": {"bob"}, "email": {"bob@example.com"}, "password": {common}}).
+		Has(t, "This password is easy to guess", `id="password-error"`)
+	w.Post(security+"/password", url.Values{"password": {desktest.Password}, "newPassword": {common}}).
+		Has(t, "This password is easy to guess", `id="password-newPassword-error"`)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/merchant"
 )
 
@@ -160,7 +161,7 @@ func (d *Pages) confirmCodes(v *visit) error {
 	p := v.Problems(err)
 	// The offer was replaced or used up in another window. Its secret is worth nothing, so
 	// it is not shown again.
-	if p == nil || fault.Code(err) == "totp_off" {
+	if p == nil || fault.Code(err) == "totp_off" || fault.Code(err) == "totp_on" {
 		return d.showErrors(v, "codes", err)
 	}
 
@@ -212,6 +213,9 @@ func (d *Pages) beginPasskey(v *visit) error {
 	name := strings.TrimSpace(form.Get("name"))
 	if name == "" {
 		return d.showErrors(v, "passkey", fault.Invalid("name", "name_missing", "name is required."))
+	}
+	if err := issuer.NoNumber("name", name); err != nil {
+		return d.showErrors(v, "passkey", err)
 	}
 	c, err := d.Merchants.BeginPasskey(v.Context(), v.User.ID, form.Get("password"))
 	if err != nil {

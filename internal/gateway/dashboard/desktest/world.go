@@ -157,7 +157,7 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 			Render: answer.Faces{"": api.Renderer{PublicURL: public, Now: now}.Shapes()}.Render,
 			Seal:   func(b, with []byte) ([]byte, error) { return ring.Seal(keyring.AnswerSeal, b, with), nil },
 			Unseal: func(b, with []byte) ([]byte, error) { return ring.Unseal(keyring.AnswerSeal, b, with) },
-			MAC:    func(b []byte) []byte { return ring.MAC(keyring.MACKey, b) }},
+			MAC:    ring.Authenticator(keyring.MACKey)},
 		Links: w.Links, Forms: w.Links, FormPages: formPages(t, w.Links, public), Payments: store, Reports: w.Reports, Transactions: w.Coord,
 		Webhooks: w.Hooks, Mail: w.Mails, Fraud: fraud.Services{Analyst: w.analyst, Rulebook: w.Rulebook,
 			Backtester: learning.NewLocalBacktester(w.analyst, now)}, Connectors: known,
@@ -285,8 +285,16 @@ func (w *World) Do(c *http.Client, method, path string, form url.Values, headers
 	if err != nil {
 		w.T.Fatal(err)
 	}
+	for _, tag := range loads.FindAllString(string(raw), -1) {
+		if !strings.Contains(tag, ` integrity="sha384-`) {
+			w.T.Errorf("%s loads a file without its hash: %s", path, tag)
+		}
+	}
 	return Page{resp.StatusCode, resp.Header, resp.Request.URL.RequestURI(), string(raw)}
 }
+
+// loads finds what a page loads and runs.
+var loads = regexp.MustCompile(`<script [^>]*>|<link [^>]*rel="stylesheet"[^>]*>`)
 
 // Get reads a page as the merchant, and fails the test unless the status is 200.
 func (w *World) Get(path string, headers ...string) Page {

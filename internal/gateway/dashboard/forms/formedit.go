@@ -144,6 +144,7 @@ func (v *visit) formValues(f link.Form) url.Values {
 // showFormEdit renders the page with these values. For a stored form it is the page of a
 // change, based on the revision that the values name, or else on the stored one.
 func (v *visit) showFormEdit(status int, f link.Form, values url.Values, wrong parts.Problems) error {
+	values = parts.Emptied(values)
 	p := formEdit{
 		Action:  v.Path("forms"),
 		Preview: v.Path("forms", "preview"),

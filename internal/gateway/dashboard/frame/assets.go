@@ -2,6 +2,7 @@ package frame
 
 import (
 	_ "embed" // the files below
+	"slices"
 
 	"github.com/paylink/paylink/internal/gateway/asset"
 )
@@ -32,3 +33,6 @@ var (
 	svgAsset     = asset.New(assetPath+"paylink.svg", asset.Icon)
 	assets       = []asset.Asset{cssAsset, jsAsset, htmxAsset, passkeyAsset, svgAsset}
 )
+
+// Assets returns the files that the dashboard's pages load.
+func Assets() []asset.Asset { return slices.Clone(assets) }

@@ -16,5 +16,8 @@ func TestSessionCookieStaysOnItsPath(t *testing.T) {
 		if c := d.Cookie(d.SessionCookie(), "s", 1); c.Name != want[0] || c.Path != want[1] {
 			t.Errorf("%s: %s for %s, want %v", public, c.Name, c.Path, want)
 		}
+		if c := d.Cookie(d.DeviceCookie(), "d", 1); c.Name != want[0]+"-device" || c.Path != want[1] {
+			t.Errorf("%s: %s for %s, want %v", public, c.Name, c.Path, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package frame
 import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
+	"github.com/paylink/paylink/internal/issuer"
 )
 
 // explained maps the codes of faults that a merchant sees here to catalog keys. The
@@ -21,6 +22,7 @@ var explained = map[string]string{
 	"form_resent":                "common.fault.resent",
 	"too_long":                   "common.fault.long",
 	"invalid_characters":         "common.fault.characters",
+	issuer.NumberInText:          "common.fault.card",
 	"changed_meanwhile":          "common.fault.changed",
 	"too_many_mails":             "common.fault.manyMails",
 	"mail_refused":               "common.fault.mailRefused",
@@ -36,6 +38,7 @@ var explained = map[string]string{
 	"mail_unavailable":           "account.fault.mailUnavailable",
 	"username_invalid":           "account.fault.username",
 	"password_too_short":         "account.fault.passwordShort",
+	"password_too_common":        "account.fault.passwordCommon",
 	"password_wrong":             "account.fault.passwordWrong",
 	"account_exists":             "account.fault.taken",
 	"token_invalid":              "account.fault.token",
@@ -75,6 +78,7 @@ var explained = map[string]string{
 	"delivery_not_repeatable": "webhooks.fault.repeat",
 	"scopes_missing":          "keys.fault.scopes",
 	"api_key_revoked":         "keys.fault.revoked",
+	"api_key_expired":         "keys.fault.expired",
 	"contrast_too_low":        "forms.fault.contrast",
 	"colour_invalid":          "forms.fault.colour",
 	"origin_invalid":          "forms.fault.origin",
@@ -98,6 +102,9 @@ var explained = map[string]string{
 func (v *Visit) Explain(code, detail string) string {
 	if key, ok := explained[code]; ok {
 		return v.Print.T(key)
+	}
+	if issuer.HasNumber(detail) { // of a choice that was altered: the page does not repeat it
+		return v.Print.T("common.fault.card")
 	}
 	return detail
 }

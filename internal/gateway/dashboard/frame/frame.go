@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/keyring"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/merchant"
 )
@@ -47,7 +48,7 @@ type Config struct {
 	// Seal, Unseal and Render keep recorded answers, as in the API.
 	Seal, Unseal func(b, associated []byte) ([]byte, error)
 	Render       func(shape string, object any) ([]byte, error)
-	MAC          func([]byte) []byte
+	MAC          keyring.Authenticator
 	PublicURL    string
 	Now          func() time.Time
 	Log          *slog.Logger

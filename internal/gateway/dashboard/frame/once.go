@@ -1,7 +1,6 @@
 package frame
 
 import (
-	"crypto/hmac"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 )
 
 // Limits of an attempt id, as of a payer's.
@@ -35,15 +35,16 @@ func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempoten
 	}
 
 	body := v.PostForm.Encode() // sorted by name
+	sent := []byte(v.Method + "\n" + v.URL.Path + "\n" + body)
 	record := idempotency.Record{Scope: v.Account.ID + "/" + v.Mode, Key: "form-" + attempt, Status: http.StatusOK,
-		Fingerprint: v.d.config.MAC([]byte(v.Method + "\n" + v.URL.Path + "\n" + body))}
-	if replayed, err = v.recorded(records, record); replayed != nil || err != nil {
+		Fingerprint: v.d.config.MAC.Tag(sent)}
+	if replayed, err = v.recorded(records, record, sent); replayed != nil || err != nil {
 		return replayed, err
 	}
 
 	err = do(idempotency.NewTicket(record, shape, v.d.config.Render, v.d.config.Seal))
 	if errors.Is(err, idempotency.ErrRaced) {
-		replayed, err = v.recorded(records, record)
+		replayed, err = v.recorded(records, record, sent)
 		if replayed == nil && err == nil {
 			err = fault.Unavailable(
 				"idempotency_key_raced",
@@ -58,12 +59,12 @@ func (v *Visit) Once(records idempotency.Store, shape string, do func(*idempoten
 }
 
 // recorded returns the recorded response to the form, or nil.
-func (v *Visit) recorded(records idempotency.Store, want idempotency.Record) ([]byte, error) {
+func (v *Visit) recorded(records idempotency.Store, want idempotency.Record, sent []byte) ([]byte, error) {
 	got, err := records.GetIdempotency(v.Context(), want.Scope, want.Key)
 	if err != nil || got == nil {
 		return nil, err
 	}
-	if !hmac.Equal(got.Fingerprint, want.Fingerprint) {
+	if !v.d.config.MAC.Check(sent, got.Fingerprint) {
 		return nil, fault.New(
 			fault.KindMismatch,
 			"form_resent",
@@ -84,7 +85,7 @@ func AttemptOK(s string) bool {
 			return false
 		}
 	}
-	return true
+	return !issuer.HasNumber(s)
 }
 
 // RecordedID returns the id of the object in a recorded response, which is JSON in the

@@ -31,6 +31,9 @@ func (v *Visit) Reads() *Reading {
 	if err != nil {
 		r.Wrong("", "common.query.spelling")
 	}
+	for _, name := range v.hidden {
+		r.Wrong(name, "common.fault.card")
+	}
 	return r
 }
 

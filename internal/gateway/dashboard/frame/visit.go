@@ -3,7 +3,7 @@ package frame
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
@@ -19,9 +19,11 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/fault"
+	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 	"github.com/paylink/paylink/internal/gateway/problem"
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/merchant"
 	"github.com/paylink/paylink/internal/spelling"
 )
@@ -44,14 +46,16 @@ type Visit struct {
 	entry  string          // the key of the menu's entry that is marked
 	open   bool            // the route needs no session
 	taken  map[string]bool // query parameters that the page knows
+	hidden []string        // query parameters that were left out because they contain a card number
 }
 
-// Names of cookies. If the public URL is https, the session cookie begins with __Host-,
-// so no subdomain can set it. Below a path of a shared host it begins with __Secure-
+// Names of cookies. If the public URL is https, those of the session and the known device begin
+// with __Host-, so no subdomain can set them. Below a path of a shared host it begins with __Secure-
 // instead: __Host- requires Path=/, which would send the session to all other programs
 // on the host.
 const (
 	sessionCookie = "paylink"
+	deviceCookie  = "paylink-device"
 	flashCookie   = "paylink-flash"
 	modeCookie    = "paylink-mode"
 	langCookie    = "paylink-lang"
@@ -63,14 +67,20 @@ const csp = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 's
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // SessionCookie returns the name of the session's cookie.
-func (d *Frame) SessionCookie() string {
+func (d *Frame) SessionCookie() string { return d.prefixed(sessionCookie) }
+
+// DeviceCookie returns the name of the cookie by which a browser is known after a sign-in.
+func (d *Frame) DeviceCookie() string { return d.prefixed(deviceCookie) }
+
+// prefixed returns the name of a cookie that no other host and no other path may set.
+func (d *Frame) prefixed(name string) string {
 	switch {
 	case d.secure && d.Base == "":
-		return "__Host-" + sessionCookie
+		return "__Host-" + name
 	case d.secure:
-		return "__Secure-" + sessionCookie
+		return "__Secure-" + name
 	}
-	return sessionCookie
+	return name
 }
 
 // Cookie returns a cookie that scripts cannot read. It is Secure if the public URL is
@@ -97,6 +107,7 @@ func (d *Frame) Cookie(name, value string, life time.Duration) *http.Cookie {
 func (d *Frame) serve(rt Route, mode string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != "", open: rt.Open, taken: map[string]bool{"lang": true}}
+		r, v.hidden = answer.WithoutNumbers(r)
 		v.Print = d.language(w, r)
 		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
 		v.headers()
@@ -287,6 +298,9 @@ func (v *Visit) Render(status int, title string, body templ.Component) error {
 func (v *Visit) fail(err error) {
 	switch fault.KindOf(err) {
 	case fault.KindInternal, fault.KindUnavailable:
+		if errors.Is(err, merchant.ErrBusy) {
+			break // counted and logged by the service
+		}
 		v.d.Log.ErrorContext(
 			v.Context(),
 			"page failed",
@@ -329,7 +343,7 @@ func (v *Visit) Redirect(path, tone, words string) error {
 			return err
 		}
 		if len(raw) <= maxFlashBytes {
-			mac := v.d.config.MAC(v.flashed(raw))
+			mac := v.d.config.MAC.Tag(v.flashed(raw))
 			http.SetCookie(v.Writer, v.d.Cookie(flashCookie, base64.RawURLEncoding.EncodeToString(append(mac, raw...)), time.Minute))
 		}
 	}
@@ -342,6 +356,18 @@ func (v *Visit) Redirect(path, tone, words string) error {
 
 	http.Redirect(v.Writer, v.Request, path, http.StatusSeeOther)
 	return nil
+}
+
+// Deleted sends the reader on after a deletion that ended with err. If there was nothing to
+// delete, it says so: the form was sent twice, or another user was faster.
+func (v *Visit) Deleted(path, words string, err error) error {
+	switch {
+	case fault.KindOf(err) == fault.KindNotFound:
+		return v.Redirect(path, "wait", v.Print.T("common.nothingDeleted"))
+	case err != nil:
+		return err
+	}
+	return v.Redirect(path, "good", words)
 }
 
 // flashed returns what the notice's signature covers, so that it is shown in this session
@@ -359,8 +385,8 @@ func (v *Visit) takeNotice() *Notice {
 
 	http.SetCookie(v.Writer, v.d.Cookie(flashCookie, "", 0))
 	raw, err := base64.RawURLEncoding.DecodeString(c.Value)
-	size := len(v.d.config.MAC(nil))
-	if err != nil || len(raw) <= size || !hmac.Equal(raw[:size], v.d.config.MAC(v.flashed(raw[size:]))) {
+	const size = sha256.Size
+	if err != nil || len(raw) <= size || !v.d.config.MAC.Check(v.flashed(raw[size:]), raw[:size]) {
 		return nil
 	}
 
@@ -398,7 +424,7 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	}
 	for ; more && err == nil; row, err, more = next() {
 		for i, cell := range row {
-			row[i] = inert(cell)
+			row[i] = spelling.Cell(cell) // payers choose their names
 		}
 		if err = out.Write(row); err != nil {
 			break
@@ -416,21 +442,11 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	return nil
 }
 
-// inert prevents a spreadsheet from running a cell as a formula, because payers choose
-// their names. A negative number stays a number.
-func inert(cell string) string {
-	number, below := strings.CutPrefix(cell, "-")
-	if spelling.Formula(cell) && !(below && number != "" && strings.Trim(number, "0123456789.") == "") {
-		return "'" + cell
-	}
-	return cell
-}
-
-// Own reports whether an address is one of the dashboard's own pages. It is used before
-// a reader is redirected back to where they came from.
+// Own reports whether an address is one of the dashboard's own pages, without a card number in it.
+// It is used before a reader is redirected back to where they came from.
 func (d *Frame) Own(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
+	return err == nil && !issuer.HasNumber(address) && u.Scheme == "" && u.Host == "" && u.User == nil && !strings.Contains(address, "\\") &&
 		(strings.HasPrefix(u.Path, d.Base+"/dashboard/") || u.Path == d.Base+"/dashboard") && !strings.Contains(u.Path, "//") &&
 		!strings.Contains(u.Path, "..")
 }

@@ -135,6 +135,7 @@ func (v *visit) valuesOf(l link.Link) url.Values {
 // showNewLink renders the form with these values and what is wrong with them, beside the
 // preview.
 func (v *visit) showNewLink(status int, values url.Values, wrong parts.Problems) error {
+	values = parts.Emptied(values) // also those of the preview
 	p := newLinkView{
 		Action:  v.Path("links"),
 		Preview: v.Path("links", "preview"),
@@ -187,6 +188,7 @@ func (d *Pages) previewLink(v *visit) error {
 
 // preview reads a form leniently: what is not valid yet is left out.
 func (v *visit) preview(values url.Values) preview {
+	values = parts.Emptied(values)
 	p := preview{
 		Payee:       v.Account.Name,
 		Description: strings.TrimSpace(values.Get("description")),

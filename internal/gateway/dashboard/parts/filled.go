@@ -2,8 +2,11 @@ package parts
 
 import (
 	"net/url"
+	"slices"
 
 	"github.com/a-h/templ"
+
+	"github.com/paylink/paylink/internal/issuer"
 )
 
 // Filled is a form as its reader filled it in, and what is wrong with it. A page that shows
@@ -11,6 +14,18 @@ import (
 type Filled struct {
 	Values   url.Values
 	Problems Problems
+}
+
+// Emptied returns the values without those that contain a card number, which the form was refused
+// for: the page that shows it again does not repeat them.
+func Emptied(values url.Values) url.Values {
+	out := url.Values{}
+	for name, all := range values {
+		if !slices.ContainsFunc(all, issuer.HasNumber) {
+			out[name] = all
+		}
+	}
+	return out
 }
 
 // Field returns the field of an id as it was filled in.

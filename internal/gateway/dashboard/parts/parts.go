@@ -12,6 +12,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/paylink/paylink/internal/i18n"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
 )
@@ -152,6 +153,15 @@ func described(id, failure, hint string) string {
 		ids = append(ids, id+"-hint")
 	}
 	return strings.Join(ids, " ")
+}
+
+// shown returns the value that the page repeats: none that contains a card number, which the field
+// was refused for.
+func (f Field) shown() string {
+	if issuer.HasNumber(f.Value) {
+		return ""
+	}
+	return f.Value
 }
 
 // control returns the attributes that all controls of a field share. Attrs of the field

@@ -49,7 +49,11 @@ func TestFraudLists(t *testing.T) {
 		t.Errorf("a payment of the other mode fills the form: %d", p.Status)
 	}
 	gone := at + "/" + entries[0].ID + "/delete"
-	w.Post(gone, url.Values{"attempt": {w.Attempt(w.Get(gone))}}).Has(t, "Removed from the list.", "The lists are empty")
+	deletion := url.Values{"attempt": {w.Attempt(w.Get(gone))}}
+	w.Post(gone, deletion).Has(t, "Removed from the list.", "The lists are empty")
+	p := w.Post(gone, deletion)
+	p.Has(t, "There was nothing to delete.")
+	p.Lacks(t, "Removed from the list.")
 }
 
 // TestFraudPolicy: what happens in doubt is said and kept.

@@ -361,15 +361,12 @@ func (d *Pages) askDeleteListEntry(v *visit) error {
 	)
 }
 
-// deleteListEntry removes an entry. One that is already gone counts as removed.
+// deleteListEntry removes an entry.
 func (d *Pages) deleteListEntry(v *visit) error {
 	if d.Fraud.Rulebook == nil {
 		return risk.Unavailable()
 	}
 	// The service deletes only entries of this account and mode.
-	if err := d.Fraud.Rulebook.DeleteListEntry(v.Context(), v.Account.ID, v.Mode, v.PathValue("id")); err != nil &&
-		fault.KindOf(err) != fault.KindNotFound {
-		return err
-	}
-	return v.Redirect(v.Path("fraud", "lists"), "good", v.Print.T("fraud.entryRemoved"))
+	err := d.Fraud.Rulebook.DeleteListEntry(v.Context(), v.Account.ID, v.Mode, v.PathValue("id"))
+	return v.Deleted(v.Path("fraud", "lists"), v.Print.T("fraud.entryRemoved"), err)
 }

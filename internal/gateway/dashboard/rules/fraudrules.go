@@ -15,6 +15,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 	"github.com/paylink/paylink/internal/gateway/dashboard/risk"
 	"github.com/paylink/paylink/internal/idempotency"
+	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/payment"
 )
 
@@ -192,6 +193,7 @@ func (d *Pages) newRule(v *visit) error {
 // ruleForm renders the form of a rule; the id "" is a new one.
 func (v *visit) ruleForm(status int, f ruleForm, id string) error {
 	p := v.Print
+	f.Values = parts.Emptied(f.Values)
 	f.Tabs, f.Check, f.Back, f.Action = risk.Tabs(
 		v.Visit,
 		"rules",
@@ -355,7 +357,9 @@ func (d *Pages) checkRule(v *visit) error {
 	if !c.Empty {
 		// It is only compiled. What depends on the other rules of the account is checked
 		// when it is saved.
-		if _, err := rule.Compile(when); err != nil {
+		if issuer.HasNumber(when) {
+			c.Wrong = v.Print.T("common.fault.card") // without the place, which repeats the condition
+		} else if _, err := rule.Compile(when); err != nil {
 			c.Wrong, c.Place = err.Error(), placeOf(when, err.Error())
 		}
 	}
@@ -457,14 +461,11 @@ func (d *Pages) askDeleteRule(v *visit) error {
 	)
 }
 
-// deleteRule deletes a rule. One that is already gone counts as deleted.
+// deleteRule deletes a rule.
 func (d *Pages) deleteRule(v *visit) error {
 	r, err := v.ownRule(v.PathValue("id"))
 	if err == nil {
 		err = d.Fraud.Rulebook.DeleteRule(v.Context(), v.Account.ID, v.Mode, r.ID)
 	}
-	if err != nil && fault.KindOf(err) != fault.KindNotFound {
-		return err
-	}
-	return v.Redirect(v.Path("fraud", "rules"), "good", v.Print.T("fraud.ruleDeleted"))
+	return v.Deleted(v.Path("fraud", "rules"), v.Print.T("fraud.ruleDeleted"), err)
 }

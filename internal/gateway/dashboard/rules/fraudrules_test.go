@@ -78,7 +78,13 @@ func TestFraudRules(t *testing.T) {
 	)
 	rule(w, id, rulebook.Off, 3)
 	w.Get(one).Has(t, "amount &gt; 5 &amp;&amp; address.cards_1d &gt;= 4", "Hold for review", desktest.Username)
-	w.Post(one+"/delete", url.Values{"attempt": {w.Attempt(w.Get(one + "/delete"))}}).Has(t, "The rule is deleted.")
+	deletion := url.Values{"attempt": {w.Attempt(w.Get(one + "/delete"))}}
+	w.Post(one+"/delete", deletion).Has(t, "The rule is deleted.")
+	for _, gone := range []string{one, desktest.FraudPath + "/rules/" + rulebook.BuiltinID("card_declines")} { // that is not the account's
+		p := w.Post(gone+"/delete", deletion)
+		p.Has(t, "There was nothing to delete.")
+		p.Lacks(t, "The rule is deleted.")
+	}
 	if p := w.Do(w.Client, http.MethodGet, one, nil); p.Status != http.StatusNotFound {
 		t.Errorf("a deleted rule answers %d", p.Status)
 	}

@@ -68,7 +68,11 @@ func (v *visit) client() merchant.Client {
 	if err != nil {
 		host = ""
 	}
-	return merchant.Client{Browser: true, Agent: v.UserAgent(), Address: host, Lang: v.Print.Tag()}
+	c := merchant.Client{Browser: true, Agent: v.UserAgent(), Address: host, Lang: v.Print.Tag()}
+	if known, err := v.Cookie(v.d.DeviceCookie()); err == nil {
+		c.Device = known.Value
+	}
+	return c
 }
 
 // signIn serves both steps: the password, and the code if the user has turned codes on. The
@@ -101,7 +105,7 @@ func (d *Pages) signIn(v *visit) error {
 		return v.Render(http.StatusOK, v.Print.T("account.codeTitle"), codePage(f))
 	}
 
-	d.keepSession(v, in.Token, in.Session)
+	d.keepSession(v, in)
 	return v.Redirect(d.after(f.Next), "", "")
 }
 
@@ -145,17 +149,19 @@ func (d *Pages) signInPasskey(v *visit) error {
 	if err != nil {
 		return d.signInRefused(v, signInForm{Next: form.Get("next")}, err)
 	}
-	d.keepSession(v, in.Token, in.Session)
+	d.keepSession(v, in)
 	return v.Redirect(d.after(form.Get("next")), "", "")
 }
 
-// keepSession sets the session's cookie, for as long as the session lives. The browser's
-// zone becomes the account's if none was chosen; if that fails, the sign-in still succeeds.
-func (d *Pages) keepSession(v *visit, token string, s merchant.Session) {
+// keepSession sets the session's cookie, for as long as the session lives, and the cookie by which
+// the browser is known to the user's next sign-in. It outlives the session. The browser's zone becomes the account's if none was chosen; if that fails, the sign-in still succeeds.
+func (d *Pages) keepSession(v *visit, in merchant.SignedIn) {
+	s := in.Session
 	if err := d.Merchants.GuessTimeZone(v.Context(), s.Account, v.PostForm.Get("timeZone")); err != nil {
 		d.Log.WarnContext(v.Context(), "the browser's time zone could not be saved", "error", err.Error())
 	}
-	http.SetCookie(v.Writer, d.Cookie(d.SessionCookie(), token, max(s.ExpiresAt.Sub(d.Now()), time.Second)))
+	http.SetCookie(v.Writer, d.Cookie(d.SessionCookie(), in.Token, max(s.ExpiresAt.Sub(d.Now()), time.Second)))
+	http.SetCookie(v.Writer, d.Cookie(d.DeviceCookie(), in.Device, merchant.DeviceLife))
 }
 
 // signOut ends the session on every instance, and removes the cookie. Signing out again

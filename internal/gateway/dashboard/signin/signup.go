@@ -87,7 +87,7 @@ func (d *Pages) signUp(v *visit) error {
 
 	f := signUpForm{Username: form.Get("username"), Email: form.Get("email"), Token: form.Get("invitation")}
 	up, err := d.Merchants.SignUp(v.Context(), merchant.SignUpRequest{Username: f.Username, Email: f.Email, Password: form.Get("password"),
-		Invitation: f.Token, Lang: v.Print.Tag()}, nil)
+		Invitation: f.Token, Lang: v.Print.Tag(), Address: v.client().Address}, nil)
 	if err != nil {
 		refused := fault.From(err)
 		if f.Problems = v.Problems(err); f.Problems == nil && refused.Kind != fault.KindForbidden {
@@ -105,7 +105,7 @@ func (d *Pages) signUp(v *visit) error {
 		return err
 	}
 
-	d.keepSession(v, in.Token, in.Session)
+	d.keepSession(v, in)
 	v.Session = in.Session // the message is for the reader of the next page
 	return v.Redirect(d.Base+"/dashboard", "good", v.Print.T("account.welcome"))
 }

@@ -345,18 +345,13 @@ func (d *Pages) askDeleteEndpoint(v *visit) error {
 	)
 }
 
-// deleteEndpoint deletes an endpoint. One that is already gone counts as deleted.
+// deleteEndpoint deletes an endpoint.
 func (d *Pages) deleteEndpoint(v *visit) error {
 	e, err := v.endpoint()
 	if err == nil {
 		err = d.Webhooks.Delete(v.Context(), v.Account.ID, v.Mode, e.ID)
 	}
-	// The form was sent twice, or another user was faster. The result is what was asked
-	// for.
-	if err != nil && fault.KindOf(err) != fault.KindNotFound {
-		return err
-	}
-	return v.Redirect(v.Path("webhooks"), "good", v.Print.T("webhooks.deleted"))
+	return v.Deleted(v.Path("webhooks"), v.Print.T("webhooks.deleted"), err)
 }
 
 // testEndpoint sends a test event, once, and shows its delivery.

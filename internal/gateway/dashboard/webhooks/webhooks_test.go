@@ -76,7 +76,11 @@ func TestWebhookEndpoints(t *testing.T) {
 	w.Get(path+"/delete").Has(t, "Delete the endpoint?", "https://new.example/")
 	deletion := url.Values{"attempt": {id.New(id.Request)}}
 	w.Post(path+"/delete", deletion).Has(t, "The endpoint was deleted.", "No endpoint yet")
-	w.Post(path+"/delete", deletion).Has(t, "The endpoint was deleted.")
+	for _, gone := range []string{path, hooksPath + "/" + id.New(id.Endpoint), hooksPath + "/nonsense"} {
+		p := w.Post(gone+"/delete", deletion)
+		p.Has(t, "There was nothing to delete.")
+		p.Lacks(t, "was deleted.")
+	}
 	if p := w.Do(w.Client, http.MethodGet, path, nil); p.Status != http.StatusNotFound {
 		t.Errorf("deleted: %d", p.Status)
 	}

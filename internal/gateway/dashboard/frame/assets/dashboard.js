@@ -60,7 +60,12 @@
     clearTimeout(form.timer);
     form.timer = setTimeout(() => {
       const frame = document.querySelector(`iframe[name="${form.dataset.frame}"]`);
-      frame.contentWindow.location.replace(form.dataset.preview + "?" + new URLSearchParams(new FormData(form)));
+      const values = new URLSearchParams(new FormData(form));
+      // An address must not contain a card number, which the form is refused for.
+      for (const [name, value] of [...values]) {
+        if (/\p{Nd}([^\p{L}\p{Nd}\n]{0,3}\p{Nd}){11}/u.test(value)) values.delete(name);
+      }
+      frame.contentWindow.location.replace(form.dataset.preview + "?" + values);
     }, 300);
   });
 

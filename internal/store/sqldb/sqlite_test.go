@@ -1,0 +1,56 @@
+package sqldb_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/paylink/paylink/internal/store/sqldb"
+)
+
+// TestOnlyTheOwnerReadsADatabase checks the modes of new files, of files that a restore or an
+// earlier version left open to others, and of a copy.
+func TestOnlyTheOwnerReadsADatabase(t *testing.T) {
+	for what, before := range map[string][]string{"new": nil, "restored": {"paylink.db", "paylink.db-wal", "paylink.db-shm"}} {
+		dir := t.TempDir()
+		for _, name := range before {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil { // that is the point
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(dir, "paylink.db")
+		src, err := sqldb.NewSource(
+			"sqlite:"+path,
+			sqldb.Schema{Migrations: fstest.MapFS{"0001_one.sql": {Data: []byte("-- +goose Up\nCREATE TABLE one (n INTEGER);\n")}}},
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := src.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s, err := src.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sqldb.Copy(t.Context(), path, filepath.Join(dir, "copy.db")); err != nil {
+			t.Error(err)
+		}
+		files, err := os.ReadDir(dir)
+		if err != nil || len(files) < 4 {
+			t.Errorf("%s: %v, %v", what, files, err)
+		}
+		for _, f := range files {
+			if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %s is %v, %v", what, f.Name(), info.Mode(), err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := sqldb.Copy(t.Context(), path, filepath.Join(dir, "copy.db")); err == nil {
+			t.Error("a copy was overwritten")
+		}
+	}
+}
