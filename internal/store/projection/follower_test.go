@@ -172,7 +172,7 @@ func TestFollowersMakeADamagedFileAgain(t *testing.T) {
 
 // TestFilesOfTheVersionBefore opens the files in testdata/before, which were written when the
 // store and both sets of rows were one package: three payments, and links that browsers opened.
-// They open unchanged, keep their places, and continue.
+// Migrated, they keep their places and continue.
 func TestFilesOfTheVersionBefore(t *testing.T) {
 	const account = "acc_00000000000000000000000001" // of the payments there
 	dir := t.TempDir()
@@ -180,6 +180,9 @@ func TestFilesOfTheVersionBefore(t *testing.T) {
 		unpack(t, filepath.Join("testdata", "before", name+".gz"), filepath.Join(dir, name))
 	}
 	url := "sqlite:" + filepath.Join(dir, "paylink.db")
+	if _, _, err := sqlstore.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
 	s, err := sqlstore.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
