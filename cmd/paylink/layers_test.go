@@ -105,11 +105,11 @@ var sqlImports = []string{
 	"github.com/jackc/pgx",
 }
 
-// awsImports are the import paths for AWS. awsPackages may use them: the store in DynamoDB, and
-// the lake, whose files may be in S3-compatible storage.
+// awsImports are the import paths for AWS. awsPackages may use them: the store in DynamoDB,
+// the lake, whose files may be in S3-compatible storage, and the key-encryption keys in KMS.
 var awsImports = []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}
 
-var awsPackages = map[string]bool{"internal/store/dynamo": true, "internal/fraud/lake": true}
+var awsPackages = map[string]bool{"internal/store/dynamo": true, "internal/fraud/lake": true, "internal/keyring/kek": true}
 
 // guardedCalls maps the functions that read the environment or end the process to the packages
 // that may call them.
@@ -211,7 +211,7 @@ func checkTheirs(t *testing.T, row map[string]int, name, path string) {
 	}
 	for _, tree := range awsImports {
 		if within(path, tree) && !awsPackages[name] {
-			t.Errorf("%s imports %s: only DynamoDB's store and the lake know AWS", name, path)
+			t.Errorf("%s imports %s: only DynamoDB's store, the lake and the keys' KMS know AWS", name, path)
 		}
 	}
 }

@@ -26,7 +26,8 @@ var readers = map[string]string{
 	"webhook_*": "notifier", "mail_*": "notifier", "relay*": "notifier", "river_*": "notifier",
 	"fraud_*": "fraud", "analytics_*": "fraud", "set_aside": "payments notifier fraud",
 	"checkpoints": "users links payments transactions notifier fraud", "idempotency": "users links transactions notifier fraud",
-	"goose_db_version": "users links verifier payments transactions notifier fraud", "feed": "users links verifier payments transactions notifier fraud",
+	"goose_db_version": "users links verifier payments transactions notifier fraud",
+	"needed_keys":      "users links verifier payments transactions notifier fraud", "feed": "users links verifier payments transactions notifier fraud",
 	"test_clocks": "users links verifier payments transactions notifier fraud",
 }
 

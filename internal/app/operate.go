@@ -134,8 +134,8 @@ func coarsen(ctx context.Context, cfg Config, store *sqlstore.Store, table *dyna
 // as much. It does not copy a PostgreSQL database or a DynamoDB table: use those engines' tools, as
 // the command's output says. A backup that fails leaves an incomplete folder.
 //
-// The keys are copied only if there are recipients, to whom they are encrypted (keysFile): whoever
-// finds a backup must not find what opens it.
+// The keys are copied only if there are recipients, to whom they are encrypted (keysFile). A
+// stolen backup must not contain what opens it.
 func Backup(ctx context.Context, cfg Config, dir string, recipients []string, out io.Writer) error {
 	url, err := cfg.storeURL()
 	if err != nil {
