@@ -97,7 +97,12 @@ func (m *Metrics) Assessed(action, why string, took time.Duration) {
 }
 
 // Mails registers the mail metrics; for a process that sends.
-func (m *Metrics) Mails() { m.registry.MustRegister(m.mails, m.bounded) }
+func (m *Metrics) Mails() {
+	m.registry.MustRegister(m.mails, m.bounded)
+	for _, bound := range []string{"account", "recipient", "network"} {
+		m.bounded.WithLabelValues(bound) // zero until then
+	}
+}
 
 // MailLimited records that a limit on emails to payers was reached: of an account, a recipient or a
 // network.
