@@ -155,7 +155,8 @@ func (l *Local) key(ctx context.Context, account, keyID string) (Key, error) {
 
 // RotateKey replaces the secret, if nobody changed the key in the meantime; otherwise it
 // fails with ErrChanged and the old secret stays. Without a grace period the old secret
-// ends at once. A key that is revoked or expired cannot be rotated. A second rotation within the grace period ends the first secret at once.
+// ends at once. A key that is revoked or expired cannot be rotated. A second rotation within
+// the grace period ends the first secret at once.
 func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSeconds int64, t *idempotency.Ticket) (NewKey, error) {
 	if graceSeconds < 0 || graceSeconds > int64(MaxGrace/time.Second) {
 		return NewKey{}, fault.Invalid("graceSeconds", "grace_invalid", "graceSeconds must be 0 to %d.", int64(MaxGrace/time.Second))

@@ -250,7 +250,8 @@ func (p *Pool) pick(way *route) *instance {
 func (i *instance) well(now time.Time) bool { return !i.unready && !now.Before(i.restsTil) }
 
 // judge updates the instance after a try. A failure lets it rest, twice as long each time,
-// closes its idle connections, and forgets its name, because it may have been restarted. A call that the caller itself canceled shows nothing.
+// closes its idle connections, and forgets its name, because it may have been restarted. A call that
+// the caller itself canceled shows nothing.
 func (p *Pool) judge(ctx context.Context, i *instance, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -154,7 +154,8 @@ func (d *Pages) signInPasskey(v *visit) error {
 }
 
 // keepSession sets the session's cookie, for as long as the session lives, and the cookie by which
-// the browser is known to the user's next sign-in. It outlives the session. The browser's zone becomes the account's if none was chosen; if that fails, the sign-in still succeeds.
+// the browser is known to the user's next sign-in. It outlives the session. The browser's
+// zone becomes the account's if none was chosen; if that fails, the sign-in still succeeds.
 func (d *Pages) keepSession(v *visit, in merchant.SignedIn) {
 	s := in.Session
 	if err := d.Merchants.GuessTimeZone(v.Context(), s.Account, v.PostForm.Get("timeZone")); err != nil {
