@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/notify/webhook"
 	"github.com/paylink/paylink/internal/postgres"
 	"github.com/paylink/paylink/internal/store/dynamo"
@@ -13,19 +14,41 @@ import (
 	"github.com/paylink/paylink/internal/testclock"
 )
 
+// clocksPatience is how long a start waits for a store that does not answer in time: many processes
+// may start at once, as after a power cut.
+const clocksPatience = time.Minute
+
 // openClocks reads the test clocks before anything is served, and keeps them up to date. Without
 // them a test account's links and payments would be judged by real time.
 func (s *services) openClocks(ctx context.Context) error {
 	var errs []error
 	if feed := s.stores.sql; feed != nil {
-		errs = append(errs, feed.LearnClocks(ctx))
+		errs = append(errs, patiently(ctx, feed.LearnClocks))
 		s.background["test clocks"] = feed.RunClocks
 	}
 	if table := s.stores.table; table != nil {
-		errs = append(errs, table.LearnClocks(ctx))
+		errs = append(errs, patiently(ctx, table.LearnClocks))
 		s.background["test clocks of the table"] = table.RunClocks
 	}
 	return errors.Join(errs...)
+}
+
+// patiently calls learn again for clocksPatience, while the store is unavailable. It returns the last
+// error.
+func patiently(ctx context.Context, learn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, clocksPatience)
+	defer cancel()
+	for {
+		err := learn(ctx)
+		if fault.KindOf(err) != fault.KindUnavailable || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(restartPause):
+		}
+	}
 }
 
 // clockSpread returns how long moving a clock waits until every process knows: testclock.Spread if

@@ -100,6 +100,7 @@ func (p Purpose) kind() kind {
 		return kindSeal
 	case MACKey, PuzzleMAC:
 		return kindMAC
+	case cardMAC: // no longer a purpose
 	}
 	return 0
 }

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -140,7 +141,7 @@ func layOut(owners map[string][]string) string {
 func linked() ([]pkg, error) {
 	var all []pkg
 	for _, arch := range []string{"amd64", "arm64"} {
-		list := exec.Command("go", "list", "-deps", "-json=Dir,Standard,Module", "./cmd/paylink") // it ends by itself
+		list := exec.CommandContext(context.Background(), "go", "list", "-deps", "-json=Dir,Standard,Module", "./cmd/paylink") // it ends by itself
 		list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 		list.Stderr = os.Stderr
 		raw, err := list.Output()
@@ -164,7 +165,7 @@ func linked() ([]pkg, error) {
 
 // goRoot returns the folder of the Go distribution.
 func goRoot() (string, error) {
-	out, err := exec.Command("go", "env", "GOROOT").Output()
+	out, err := exec.CommandContext(context.Background(), "go", "env", "GOROOT").Output()
 	return strings.TrimSpace(string(out)), err
 }
 

@@ -181,7 +181,7 @@ func (e *entity) with(o *entity) *entity {
 		all = append(all, o.labels[:o.labelCount]...)
 		slices.SortStableFunc(all, func(a, b labelAt) int { return cmp.Compare(b.unit, a.unit) })
 		both.labels = new([lastLabels]labelAt)
-		both.labelCount = uint8(copy(both.labels[:], all)) //nolint:gosec // at most lastLabels
+		both.labelCount = uint8(copy(both.labels[:], all)) // at most lastLabels
 	}
 	return &both
 }

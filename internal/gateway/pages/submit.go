@@ -110,7 +110,9 @@ func (p *Pages) ownForm(r *http.Request) error {
 // posted reads a form of ours. If ok is false, it has already answered; again ends the
 // sentence about a form that cannot be parsed. The values of secret fields are not in the form,
 // which only shows whether they were filled in, but in secrets, for the caller to clear.
-func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string, secret ...string) (form url.Values, secrets [][]byte, ok bool) {
+func (p *Pages) posted(w http.ResponseWriter, r *http.Request, again string, secret ...string) (
+	form url.Values, secrets [][]byte, ok bool,
+) {
 	if err := p.ownForm(r); err != nil {
 		p.failPage(w, r, err)
 		return nil, nil, false

@@ -76,7 +76,7 @@ func TestKeyInAFile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // as an operator might
+	if err := os.Chmod(path, 0o644); err != nil { // as an operator might
 		t.Fatal(err)
 	}
 	refused("readable by others", "chmod 600")
@@ -105,7 +105,7 @@ func TestProgram(t *testing.T) {
 	dir := t.TempDir()
 	script := func(name, body string) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -156,7 +156,7 @@ func fakeKMS(t *testing.T, key string) *httptest.Server {
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
-			KeyId             string //nolint:revive // as AWS spells it
+			KeyId             string // as AWS spells it
 			Plaintext         []byte
 			CiphertextBlob    []byte
 			EncryptionContext map[string]string
