@@ -15,9 +15,6 @@ import (
 // keysFile is the key ring in a backup, encrypted with age to the operator's recipients.
 const keysFile = "keys.age"
 
-// maxKeysBytes bounds what RestoreKeys decrypts.
-const maxKeysBytes = 1 << 20
-
 // ageRecipients parses the public keys of recipients, age1….
 func ageRecipients(keys []string) ([]age.Recipient, error) {
 	var all []age.Recipient
@@ -76,7 +73,7 @@ func RestoreKeys(cfg Config, backup, identity string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(backup), err)
 	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxKeysBytes))
+	raw, err := io.ReadAll(io.LimitReader(r, keyring.MaxFileBytes))
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(backup), err)
 	}

@@ -27,13 +27,11 @@ func (s *services) openKeys(ctx context.Context) error {
 		if needed, err = s.stores.sql.NeededKeys(ctx); err != nil {
 			return err
 		}
-	}
-	if s.stores.sql != nil && !s.cfg.split() && !folder.Exists() {
-		used, err := s.stores.sql.InUse(ctx)
+		empty, err := s.stores.sql.Empty(ctx)
 		if err != nil {
 			return err
 		}
-		if used || len(needed) > 0 {
+		if !s.cfg.split() && !folder.Exists() && (!empty || len(needed) > 0) {
 			return fmt.Errorf("%s is in use, but %s has no keys, and new ones could not open what is in it: restore the keys, or name their folder with --keys",
 				s.cfg.storeName(), folder.Path)
 		}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"github.com/paylink/paylink/internal/gateway/connection"
 )
 
 // errFraming is the error of a connection whose next request has two lengths, or one that is not a
@@ -47,12 +49,7 @@ type framed struct {
 
 // CloseWrite closes the sending side, if the connection can. The server does so after an answer that
 // it gives before it has read the whole request.
-func (c *framed) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return nil
-}
+func (c *framed) CloseWrite() error { return connection.CloseWrite(c.Conn) }
 
 // Read implements net.Conn. It returns errFraming in place of what it has read if a request ends its
 // headers there that must be refused.

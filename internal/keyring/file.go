@@ -28,7 +28,7 @@ const (
 	lockName     = "keys.lock"
 	fileVersion  = 1
 	secretBytes  = 32      // of every kind of key
-	maxFileBytes = 1 << 20 // of keys.json; a larger one is refused
+	MaxFileBytes = 1 << 20 // of a file of secrets; a larger one is refused
 )
 
 // file is keys.json, as it is stored.
@@ -139,7 +139,7 @@ func (r *Ring) Reload() error {
 	if r.folder.Path == "" {
 		return nil
 	}
-	raw, err := r.folder.bytes()
+	raw, err := r.folder.Raw()
 	if err != nil {
 		return err
 	}
@@ -368,36 +368,45 @@ func (f *file) set() (*set, error) {
 // read reads and decodes the file of the folder, and returns its raw content too. It refuses what
 // bytes and decode refuse. A missing file is fs.ErrNotExist.
 func (d Folder) read() (f *file, raw []byte, err error) {
-	if raw, err = d.bytes(); err != nil {
+	if raw, err = d.Raw(); err != nil {
 		return nil, nil, err
 	}
 	f, err = d.decode(raw)
 	return f, raw, err
 }
 
-// bytes returns the content of the folder's file. It refuses a file that others can read or the
-// group can write, and one that is too large.
-func (d Folder) bytes() ([]byte, error) {
-	in, err := os.Open(filepath.Join(d.Path, fileName))
+// Raw returns the folder's file as it is, sealed or plain. It refuses what ReadSecret refuses.
+func (d Folder) Raw() ([]byte, error) {
+	raw, err := ReadSecret(filepath.Join(d.Path, fileName))
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	return raw, nil
+}
+
+// ReadSecret returns the content of a file of secrets. It refuses a file that others can read or the
+// group can write, and one that has more than MaxFileBytes.
+func ReadSecret(path string) ([]byte, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = in.Close() }()
 
 	info, err := in.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("keyring: %w", err)
+		return nil, err
 	}
+	name := filepath.Base(path)
 	if info.Mode().Perm()&0o027 != 0 {
-		return nil, fmt.Errorf("keyring: %s can be read by others or written by the group; chmod 600 it", fileName)
+		return nil, fmt.Errorf("%s can be read by others or written by the group; chmod 600 it", name)
 	}
-
-	raw, err := io.ReadAll(io.LimitReader(in, maxFileBytes+1))
+	raw, err := io.ReadAll(io.LimitReader(in, MaxFileBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("keyring: %w", err)
+		return nil, err
 	}
-	if len(raw) > maxFileBytes {
-		return nil, fmt.Errorf("keyring: %s has more than %d bytes", fileName, maxFileBytes)
+	if len(raw) > MaxFileBytes {
+		return nil, fmt.Errorf("%s has more than %d bytes", name, MaxFileBytes)
 	}
 	return raw, nil
 }
@@ -436,7 +445,7 @@ func (d Folder) change(edit func(*file) error) (*file, []byte, error) {
 		return nil, nil, err
 	}
 	f.outdated = false
-	return f, raw, replace(d.Path, raw)
+	return f, raw, d.write(raw)
 }
 
 // lock locks the folder until unlock is called. The lock is the kernel's (flock), which releases it
@@ -463,38 +472,33 @@ func flock(f *os.File) error {
 	}
 }
 
-// replace replaces keys.json by raw, durably. After a crash the file is the old or the new one; at
-// worst a temporary file is left beside it.
-func replace(dir string, raw []byte) (err error) {
-	tmp, err := os.CreateTemp(dir, fileName+".*.tmp") // mode 0600
-	if err != nil {
+// write replaces keys.json by raw.
+func (d Folder) write(raw []byte) error {
+	if err := WriteSecret(filepath.Join(d.Path, fileName), raw); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = tmp.Close()
-			_ = os.Remove(tmp.Name())
-			err = fmt.Errorf("keyring: %w", err)
-		}
-	}()
+	return nil
+}
 
-	if _, err = tmp.Write(raw); err != nil {
+// WriteSecret replaces a file, durably, by one that only its owner can read. After a crash the file
+// is the old or the new one; at worst a temporary file is left beside it.
+func WriteSecret(path string, content []byte) (err error) {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
 		return err
 	}
-	if err = tmp.Sync(); err != nil {
-		return err
+	_, err = tmp.Write(content)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
 	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), filepath.Join(dir, fileName)); err != nil {
-		return err
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
 	}
 
 	folder, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	err = folder.Sync()
-	return errors.Join(err, folder.Close())
+	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -40,6 +40,30 @@ type sealed struct {
 	Sealed  []byte `json:"sealed"`  // nonce and plain file, XChaCha20-Poly1305 under the data key
 }
 
+// SealUnder encrypts with a key of 32 bytes and authenticates context with it: nonce, ciphertext and
+// tag of XChaCha20-Poly1305. OpenUnder is the reverse.
+func SealUnder(key, plain []byte, context string) ([]byte, error) {
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
+	_, _ = rand.Read(nonce)
+	return aead.Seal(nonce, nonce, plain, []byte(context)), nil
+}
+
+// OpenUnder returns what SealUnder encrypted with the same key and context.
+func OpenUnder(key, sealed []byte, context string) ([]byte, error) {
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < aead.NonceSize() {
+		return nil, errors.New("it is too short")
+	}
+	return aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], []byte(context))
+}
+
 // decode returns the file in raw, which it unseals with one call of the KEK. It returns ErrSealed
 // or ErrPlain if the folder has a KEK and the file is plain, or the other way round, and an error
 // for a damaged file or one of another version.
@@ -75,17 +99,9 @@ func (d Folder) decode(raw []byte) (*file, error) {
 		return nil, fmt.Errorf("keyring: the key-encryption key does not open %s: %w", fileName, err)
 	}
 	defer clear(key)
-	aead, err := chacha20poly1305.NewX(key)
+	plain, err := OpenUnder(key, s.Sealed, sealedContext)
 	if err != nil {
-		return nil, fmt.Errorf("keyring: the key-encryption key gave no data key: %w", err)
-	}
-	if len(s.Sealed) < chacha20poly1305.NonceSizeX {
-		return nil, fmt.Errorf("keyring: %s is damaged: it is too short", fileName)
-	}
-	nonce, body := s.Sealed[:chacha20poly1305.NonceSizeX], s.Sealed[chacha20poly1305.NonceSizeX:]
-	plain, err := aead.Open(nil, nonce, body, []byte(sealedContext))
-	if err != nil {
-		return nil, fmt.Errorf("keyring: %s is damaged, or sealed under another key", fileName)
+		return nil, fmt.Errorf("keyring: %s is damaged, or sealed under another key: %w", fileName, err)
 	}
 	defer clear(plain)
 	return Folder{}.decode(plain)
@@ -105,18 +121,15 @@ func (d Folder) encode(f *file) ([]byte, error) {
 	key := make([]byte, chacha20poly1305.KeySize)
 	defer clear(key)
 	_, _ = rand.Read(key)
-	aead, err := chacha20poly1305.NewX(key)
-	if err != nil {
-		return nil, fmt.Errorf("keyring: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), wrapTimeout)
 	defer cancel()
-	s := sealed{Version: sealedVersion, Sealed: make([]byte, chacha20poly1305.NonceSizeX)}
+	s := sealed{Version: sealedVersion}
 	if s.Wrapped, err = d.KEK.Wrap(ctx, key); err != nil {
 		return nil, fmt.Errorf("keyring: wrap the data key: %w", err)
 	}
-	_, _ = rand.Read(s.Sealed)
-	s.Sealed = aead.Seal(s.Sealed, s.Sealed, plain, []byte(sealedContext))
+	if s.Sealed, err = SealUnder(key, plain, sealedContext); err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
 	raw, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
@@ -128,7 +141,7 @@ func (d Folder) encode(f *file) ([]byte, error) {
 // may be the whole ring or an export. After a crash it is the old or the new one. A running process
 // that has the old KEK keeps the keys in memory, and reports that it cannot reload them.
 func (d Folder) Reseal(to Wrapper) error {
-	if _, err := d.bytes(); errors.Is(err, fs.ErrNotExist) {
+	if _, err := d.Raw(); errors.Is(err, fs.ErrNotExist) {
 		return err // lock would make the folder's lock
 	}
 	unlock, err := d.lock()
@@ -144,11 +157,8 @@ func (d Folder) Reseal(to Wrapper) error {
 	if err != nil {
 		return err
 	}
-	return replace(d.Path, raw)
+	return d.write(raw)
 }
-
-// Raw returns the folder's file as it is, sealed or plain, for a backup.
-func (d Folder) Raw() ([]byte, error) { return d.bytes() }
 
 // PutRaw writes what Raw returned into a folder that has no keys yet; otherwise it is an error.
 func (d Folder) PutRaw(raw []byte) error {
@@ -163,5 +173,5 @@ func (d Folder) PutRaw(raw []byte) error {
 	if d.Exists() {
 		return fmt.Errorf("keyring: %s already has keys; they are never overwritten", d.Path)
 	}
-	return replace(d.Path, raw)
+	return d.write(raw)
 }

@@ -121,7 +121,7 @@ func (d Folder) Export(to Folder, shares []Share) error {
 	if err := os.MkdirAll(filepath.Clean(to.Path), 0o700); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	return replace(to.Path, raw)
+	return to.write(raw)
 }
 
 // narrow returns the part of the file that the shares name, without the secrets of those that only

@@ -183,7 +183,7 @@ func TestUpgradeAddsPurposes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := replace(dir, raw); err != nil {
+		if err := In(dir).write(raw); err != nil {
 			t.Fatal(err)
 		}
 		return dir, old

@@ -6,20 +6,20 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/paylink/paylink/internal/keyring"
 )
 
 // Limits of the files with keys between services.
 const (
-	rootBytes    = 32
-	maxRoots     = 2 // the one in use, and its successor or predecessor
-	maxKeysBytes = 64 << 10
+	rootBytes = 32
+	maxRoots  = 2 // the one in use, and its successor or predecessor
 )
 
 // pairInfo is the purpose for which the key of a pair is derived. It changes together with what
@@ -207,22 +207,13 @@ func readPairs(file string, services []string) ([]pairKey, error) {
 	return all, nil
 }
 
-// readJSON reads a file of secrets. It refuses one that others may read or the group may write.
+// readJSON reads a file of secrets.
 func readJSON(file string, into any) error {
-	info, err := os.Stat(file)
+	raw, err := keyring.ReadSecret(file)
 	if err != nil {
 		return err
 	}
-	if info.Mode().Perm()&0o027 != 0 {
-		return fmt.Errorf("%s can be read by others or written by the group; chmod 600 it", file)
-	}
-	if info.Size() > maxKeysBytes {
-		return fmt.Errorf("%s has more than %d bytes", file, maxKeysBytes)
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
+	defer clear(raw)
 	if json.Unmarshal(raw, into) != nil { // without the cause, which may quote a secret
 		return fmt.Errorf("%s holds no internal keys; paylink internal-keys writes them", file)
 	}
@@ -238,23 +229,10 @@ func writeJSON(file string, content any) error {
 	return replaceFile(file, append(raw, '\n'))
 }
 
-// replaceFile writes a file that only its owner can read, at once and durably. It creates the
-// folder if there is none.
-func replaceFile(file string, content []byte) (err error) {
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// replaceFile writes a file that only its owner can read, and its folder if there is none.
+func replaceFile(file string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return keyring.WriteSecret(file, content)
 }

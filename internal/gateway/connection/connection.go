@@ -55,8 +55,11 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // CloseWrite closes the sending side, if the connection can. The server does so after an answer that
 // it gives before it has read the whole request; a plain Close could destroy the answer on its way.
-func (c *conn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+func (c *conn) CloseWrite() error { return CloseWrite(c.Conn) }
+
+// CloseWrite closes the sending side of a connection that can do so.
+func CloseWrite(c net.Conn) error {
+	if w, ok := c.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
 	}
 	return nil

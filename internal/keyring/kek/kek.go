@@ -135,29 +135,14 @@ func useFile(path string, b []byte, do func(kek, b []byte) ([]byte, error)) ([]b
 }
 
 // wrapContext is authenticated with everything that is wrapped.
-var wrapContext = []byte("paylink data key")
+const wrapContext = "paylink data key"
 
-// seal encrypts a key under a KEK: nonce, ciphertext, tag.
-func seal(kek, key []byte) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(kek)
-	if err != nil {
-		return nil, err
-	}
-	nonce := make([]byte, aead.NonceSize())
-	_, _ = rand.Read(nonce)
-	return aead.Seal(nonce, nonce, key, wrapContext), nil
-}
+// seal encrypts a key under a KEK.
+func seal(kek, key []byte) ([]byte, error) { return keyring.SealUnder(kek, key, wrapContext) }
 
 // open is the reverse of seal.
 func open(kek, wrapped []byte) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(kek)
-	if err != nil {
-		return nil, err
-	}
-	if len(wrapped) < aead.NonceSize() {
-		return nil, errors.New("it is not wrapped under this key")
-	}
-	key, err := aead.Open(nil, wrapped[:aead.NonceSize()], wrapped[aead.NonceSize():], wrapContext)
+	key, err := keyring.OpenUnder(kek, wrapped, wrapContext)
 	if err != nil {
 		return nil, errors.New("it is not wrapped under this key")
 	}

@@ -26,12 +26,6 @@ func (s *Store) NeededKeys(ctx context.Context) (keys []keyring.Name, err error)
 	return keys, rows.Err()
 }
 
-// InUse reports whether the store has an account.
-func (s *Store) InUse(ctx context.Context) (used bool, err error) {
-	err = s.db.Lookup(ctx, "SELECT EXISTS (SELECT 1 FROM accounts)").Scan(&used)
-	return used, err
-}
-
 // NeedKeys records keys that will seal data in this store. One that is recorded already stays.
 func (s *Store) NeedKeys(ctx context.Context, keys []keyring.Name, now time.Time) error {
 	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
