@@ -226,7 +226,7 @@ type keys struct {
 	Rotate struct {
 		stores
 		Rest    time.Duration `help:"Delay before the new keys are used; make it longer if they must be exported first." default:"1m"`
-		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, answer-seal, webhook-seal, card-seal, mail-seal, receipt-sign, mac or puzzle-mac; all of them by default."`
+		Purpose string        `arg:"" optional:"" help:"link-sign, link-seal, session-sign, webhook-sign, store-seal, totp-seal, answer-seal, webhook-seal, card-seal, mail-seal, receipt-sign, mac or puzzle-mac; all of them by default."`
 	} `cmd:"" help:"Create new keys; the old ones stay valid for what they signed."`
 	Revoke struct {
 		stores

@@ -62,7 +62,13 @@ var targetSpecs = map[string]targetSpec{
 	"users": {
 		sql:    true,
 		public: true,
-		keys:   []keyring.Share{use(keyring.SessionSign), use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.MailSeal)},
+		keys: []keyring.Share{
+			use(keyring.SessionSign),
+			use(keyring.StoreSeal),
+			use(keyring.TOTPSeal),
+			use(keyring.AnswerSeal),
+			use(keyring.MailSeal),
+		},
 	},
 	"links": {
 		payments: true,
@@ -191,6 +197,7 @@ func (s *services) openUsers(context.Context) error {
 		func() float64 { return float64(local.HashingBusy()) })
 	s.users, s.records.Users = local, s.stores.sql
 	s.background["last uses"], s.background["old sessions"], s.background["resets"] = local.RunTouches, local.RunPrune, local.RunResets
+	s.background["authenticators"] = local.RunReseal
 	s.serve(func(r *rpc.Server) { rpc.ServeUsers(r, local, s.stores.sql) })
 	return nil
 }

@@ -24,8 +24,8 @@ func (a *audit) openSealed(ctx context.Context, cfg Config, s *sqlstore.Store) (
 		return fmt.Sprintf("NOT OPENED: what is sealed, because there are no keys in %s", folder.Path), nil
 	}
 	// As a share, so that nothing is added to the file.
-	ring, err := folder.OpenShare([]keyring.Share{use(keyring.StoreSeal), use(keyring.AnswerSeal), use(keyring.WebhookSeal),
-		use(keyring.MailSeal)}, time.Now())
+	ring, err := folder.OpenShare([]keyring.Share{use(keyring.StoreSeal), use(keyring.TOTPSeal), use(keyring.AnswerSeal),
+		use(keyring.WebhookSeal), use(keyring.MailSeal)}, time.Now())
 	if err != nil {
 		return fmt.Sprintf("NOT OPENED: what is sealed, because the keys cannot be read: %v", err), nil
 	}
@@ -47,7 +47,7 @@ func (a *audit) openSealed(ctx context.Context, cfg Config, s *sqlstore.Store) (
 				opens("credentials of "+method.ID, p, sealed, about)
 			}
 		case m.Guard != nil:
-			p, sealed, about := m.Guard.Guard.Sealed()
+			p, sealed, about := m.Guard.Guard.Sealed(ring)
 			opens("authenticator of "+m.Guard.Guard.User, p, sealed, about)
 		case m.Endpoint != nil:
 			opens("secret of "+m.Endpoint.ID, keyring.WebhookSeal, m.Endpoint.SealedSecret, aboutWebhooks)

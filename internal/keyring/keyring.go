@@ -42,6 +42,7 @@ const (
 	SessionSign Purpose = "session-sign" // Ed25519, sessions of users
 	WebhookSign Purpose = "webhook-sign" // Ed25519, webhook deliveries
 	StoreSeal   Purpose = "store-seal"   // XChaCha20-Poly1305, credentials of issuers at rest
+	TOTPSeal    Purpose = "totp-seal"    // XChaCha20-Poly1305, secrets of authenticators at rest
 	AnswerSeal  Purpose = "answer-seal"  // XChaCha20-Poly1305, answers kept for replay
 	WebhookSeal Purpose = "webhook-seal" // XChaCha20-Poly1305, secrets and bodies of webhooks at rest
 	CardSeal    Purpose = "card-seal"    // XChaCha20-Poly1305, a card between two of our processes
@@ -52,8 +53,8 @@ const (
 )
 
 // Purposes lists all purposes.
-var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal,
-	ReceiptSign, MACKey, PuzzleMAC}
+var Purposes = []Purpose{LinkSign, LinkSeal, SessionSign, WebhookSign, StoreSeal, TOTPSeal, AnswerSeal, WebhookSeal, CardSeal,
+	MailSeal, ReceiptSign, MACKey, PuzzleMAC}
 
 // cardMAC is a purpose of an earlier version, for fingerprints of cards. With its key, a card's
 // number could be computed from a stored payment. A file with the key is read without it, and
@@ -96,7 +97,7 @@ func (p Purpose) kind() kind {
 	switch p {
 	case LinkSign, SessionSign, WebhookSign, ReceiptSign:
 		return kindSign
-	case LinkSeal, StoreSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
+	case LinkSeal, StoreSeal, TOTPSeal, AnswerSeal, WebhookSeal, CardSeal, MailSeal:
 		return kindSeal
 	case MACKey, PuzzleMAC:
 		return kindMAC
@@ -339,6 +340,15 @@ func (r *Ring) Unseal(p Purpose, sealed, additional []byte) ([]byte, error) {
 		return nil, ErrUnseal
 	}
 	return plain, nil
+}
+
+// SealedFor reports whether a value is sealed under a key of the purpose that this process holds.
+func (r *Ring) SealedFor(p Purpose, sealed []byte) bool {
+	if len(sealed) < SealOverheadBytes {
+		return false
+	}
+	k, ok := r.keys.Load().byID[binary.BigEndian.Uint32(sealed)]
+	return ok && k.purpose == p
 }
 
 // Authenticator makes and checks tags under the MAC keys of one purpose.

@@ -262,7 +262,7 @@ func TestMACKeysRotate(t *testing.T) {
 func TestAtRest(t *testing.T) {
 	dir := t.TempDir()
 	first := at(t, dir, t0).AtRest()
-	if len(first) != 4 {
+	if len(first) != 5 {
 		t.Fatalf("%v", first)
 	}
 	if _, err := In(dir).Rotate(WebhookSeal, t0); err != nil {

@@ -120,6 +120,9 @@ type AccessStore interface {
 	Apply(context.Context, Change) error
 	// GuardOf returns the user's guard, or a zero Guard with the user if there is none.
 	GuardOf(ctx context.Context, user string) (Guard, error)
+	// Guards returns the guards of at most limit users whose id is greater than after, in the order
+	// of the ids.
+	Guards(ctx context.Context, after string, limit int) ([]Guard, error)
 	TokenByHash(ctx context.Context, kind string, hash []byte) (Token, error)
 	// LatestToken returns the user's newest token of the kind, even a used one.
 	LatestToken(ctx context.Context, kind, user string) (Token, error)

@@ -1,6 +1,7 @@
 package merchant_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -289,6 +290,50 @@ func TestTOTP(t *testing.T) {
 	s, err := w.Security(t.Context(), ada.ID)
 	if err != nil || !s.TOTPSince.IsZero() || s.RecoveryLeft != 0 {
 		t.Errorf("%+v %v", s, err)
+	}
+}
+
+// TestTOTPSealedByAnEarlierVersion: a secret under store-seal still works, and RunReseal moves it
+// under totp-seal. One that nobody can open stays as it is.
+func TestTOTPSealedByAnEarlierVersion(t *testing.T) {
+	w := newWorld(t, nil)
+	ada, eve := w.signUp("ada"), w.signUp("eve")
+	secret, _ := w.enrolled(ada.ID)
+	about := []byte("totp\x00" + ada.ID)
+	put := func(user string, sealed []byte) {
+		g, err := w.store.GuardOf(t.Context(), user)
+		w.good(err)
+		g.SealedTOTP = sealed
+		w.good(w.store.Apply(t.Context(), merchant.Change{At: w.clock.Now(), Guard: &g}))
+	}
+	sealed := func(user string) []byte {
+		g, err := w.store.GuardOf(t.Context(), user)
+		w.good(err)
+		return g.SealedTOTP
+	}
+	put(ada.ID, w.ring.Seal(keyring.StoreSeal, []byte(secret), about))
+	broken := w.ring.Seal(keyring.StoreSeal, []byte(secret), about) // of another user
+	put(eve.ID, broken)
+
+	signIn := func() {
+		t.Helper()
+		w.clock.Add(time.Minute) // another code
+		_, err := w.SignIn(t.Context(), merchant.SignInRequest{Login: "ada", Password: password, OTP: w.current(secret)}, nil)
+		w.good(err)
+	}
+	signIn()
+	for range 2 { // once more changes nothing
+		w.good(w.RunReseal(t.Context()))
+		signIn()
+		if plain, err := w.ring.Unseal(keyring.TOTPSeal, sealed(ada.ID), about); err != nil || string(plain) != secret {
+			t.Errorf("the secret is %q under totp-seal, %v", plain, err)
+		}
+		if _, err := w.ring.Unseal(keyring.StoreSeal, sealed(ada.ID), about); err == nil {
+			t.Error("store-seal still opens the secret")
+		}
+		if !bytes.Equal(sealed(eve.ID), broken) {
+			t.Error("a secret that cannot be opened was changed")
+		}
 	}
 }
 

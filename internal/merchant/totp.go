@@ -35,6 +35,8 @@ const (
 	recoveryChars     = 16
 	recoveryGroup     = 4
 	maxCodeInputBytes = 64
+
+	resealPage = 200 // users read at once
 )
 
 var (
@@ -49,8 +51,62 @@ var (
 func totpContext(user string) []byte { return []byte("totp\x00" + user) }
 
 // Sealed returns the sealed secret of the user's authenticator, if there is one, and what opens it.
-func (g Guard) Sealed() (p keyring.Purpose, sealed, about []byte) {
-	return keyring.StoreSeal, g.SealedTOTP, totpContext(g.User)
+// An earlier version sealed it under store-seal.
+func (g Guard) Sealed(ring *keyring.Ring) (p keyring.Purpose, sealed, about []byte) {
+	p = keyring.TOTPSeal
+	if ring.SealedFor(keyring.StoreSeal, g.SealedTOTP) {
+		p = keyring.StoreSeal
+	}
+	return p, g.SealedTOTP, totpContext(g.User)
+}
+
+// RunReseal seals every secret of an authenticator that an earlier version sealed under store-seal,
+// which the service transactions holds too, under totp-seal. It ends with the last user, and can be
+// repeated after a failure: each user is a commit of its own. A secret that cannot be opened stays
+// as it is; verify names it.
+func (l *Local) RunReseal(ctx context.Context) error {
+	n := 0
+	for after := ""; ; {
+		page, err := l.access.Guards(ctx, after, resealPage)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, g := range page {
+			after = g.User
+			if !l.resealed(&g) {
+				continue
+			}
+			err := l.amend(ctx, g.User, func(g *Guard) (Change, error) {
+				l.resealed(g)
+				return Change{}, nil
+			})
+			if err != nil {
+				return err
+			}
+			n++
+		}
+	}
+	if n > 0 {
+		l.log.InfoContext(ctx, "secrets of authenticators are sealed under their own key now", "count", n)
+	}
+	return nil
+}
+
+// resealed seals the secret of a guard under totp-seal, and reports whether it was under store-seal.
+func (l *Local) resealed(g *Guard) bool {
+	p, sealed, about := g.Sealed(l.ring)
+	if p == keyring.TOTPSeal {
+		return false
+	}
+	secret, err := l.ring.Unseal(p, sealed, about)
+	if err != nil {
+		return false
+	}
+	g.SealedTOTP = l.ring.Seal(keyring.TOTPSeal, secret, about)
+	return true
 }
 
 // Security returns what the user has turned on, without secrets.
@@ -80,7 +136,7 @@ func (l *Local) BeginTOTP(ctx context.Context, user, password string) (TOTPOffer
 		return TOTPOffer{}, fmt.Errorf("merchant: secret of an authenticator: %w", err)
 	}
 
-	sealed := l.ring.Seal(keyring.StoreSeal, []byte(key.Secret()), totpContext(user))
+	sealed := l.ring.Seal(keyring.TOTPSeal, []byte(key.Secret()), totpContext(user))
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if g.TOTPOn {
 			return Change{}, errTOTPOn
@@ -199,7 +255,7 @@ func (l *Local) useTOTP(g *Guard, code string) bool {
 		return false
 	}
 
-	secret, err := l.ring.Unseal(keyring.StoreSeal, g.SealedTOTP, totpContext(g.User))
+	secret, err := l.ring.Unseal(g.Sealed(l.ring))
 	if err != nil {
 		l.log.Error("the secret of an authenticator cannot be decrypted", "user", g.User, "error", err)
 		return false

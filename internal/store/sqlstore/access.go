@@ -237,6 +237,11 @@ func (s *Store) GuardOf(ctx context.Context, user string) (merchant.Guard, error
 	return g, err
 }
 
+// Guards implements merchant.AccessStore.
+func (s *Store) Guards(ctx context.Context, after string, limit int) ([]merchant.Guard, error) {
+	return list(ctx, s, scanGuard, "SELECT "+guardColumns+" FROM guards WHERE user_id > $1 ORDER BY user_id LIMIT $2", after, limit)
+}
+
 // guardColumns are the columns that scanGuard reads, in its order.
 const guardColumns = "user_id, doc, doc_sum, revision"
 

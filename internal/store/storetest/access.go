@@ -71,6 +71,18 @@ func guards(t *testing.T, s merchants) {
 	}
 	g.Revision, g.TOTPStep = 2, 8
 	same(t, g)(s.GuardOf(s.ctx, user))
+
+	other := merchant.Guard{User: id.New(id.User), SealedTOTP: []byte{1}}
+	ok(t, put(other))
+	other.Revision = 1
+	same(t, []merchant.Guard{g})(s.Guards(s.ctx, "", 1))
+	same(t, []merchant.Guard{g, other})(s.Guards(s.ctx, "", 10))
+	same(t, []merchant.Guard{other})(s.Guards(s.ctx, user, 10))
+	none, err := s.Guards(s.ctx, other.User, 10)
+	ok(t, err)
+	if len(none) != 0 {
+		t.Errorf("%d guards after the last user", len(none))
+	}
 }
 
 func tokens(t *testing.T, s merchants) {
