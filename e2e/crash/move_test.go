@@ -176,4 +176,22 @@ func TestMoveToDynamoDB(t *testing.T) {
 	harness.Worked(t, "exported 2 payments", append([]string{"export", "--data", q.Data, file}, stores...)...)
 	harness.Worked(t, "imported 2 payments", "import", "--data", back, file)
 	harness.Worked(t, " 0 broken", "verify", "--data", back)
+
+	// The table knows its keys too.
+	foreign := filepath.Join(t.TempDir(), "keys")
+	harness.Worked(t, "created the keys", "keys", "create", "--keys", foreign)
+	with := func(args ...string) string {
+		out, errs, status := harness.Command(t, append(args, "--keys", foreign)...)
+		if status == 0 {
+			t.Errorf("%v with foreign keys: %s%s", args, out, errs)
+		}
+		return out + errs
+	}
+	if got := with(append([]string{"verify", "--data", q.Data}, stores...)...); !strings.Contains(got, "BROKEN response under the idempotency key refund-1") {
+		t.Errorf("verify with foreign keys: %s", got)
+	}
+	if got := with("serve", "--data", t.TempDir(), "--payments-store", stores[3], "--listen", "127.0.0.1:0"); !strings.Contains(got,
+		"the table of payments: it was written with key") {
+		t.Errorf("serve with foreign keys: %s", got)
+	}
 }

@@ -13,27 +13,60 @@ import (
 // keysTimeout bounds how long recording keys in the store may take.
 const keysTimeout = 10 * time.Second
 
+// keyStore is a store that remembers the keys under which its data is sealed.
+type keyStore interface {
+	NeededKeys(context.Context) ([]keyring.Name, error)
+	NeedKeys(context.Context, []keyring.Name, time.Time) error
+	Empty(context.Context) (bool, error)
+}
+
+// remembering is a store of this process, and the keys that it is known to remember.
+type remembering struct {
+	keyStore
+	name   string
+	writes bool // this process changes what is in it
+	known  []keyring.Name
+}
+
+// learn reads which keys the store remembers.
+func (r *remembering) learn(ctx context.Context) (err error) {
+	r.known, err = r.NeededKeys(ctx)
+	return err
+}
+
+// remembering returns the stores of this process, with the keys that they remember.
+func (s *services) remembering(ctx context.Context) (all []*remembering, _ error) {
+	if s.stores.sql != nil {
+		all = append(all, &remembering{keyStore: s.stores.sql, name: s.cfg.storeName(), writes: true})
+	}
+	if s.stores.table != nil {
+		all = append(all, &remembering{keyStore: s.stores.table, name: "the table of payments",
+			writes: s.cfg.any(func(t targetSpec) bool { return t.writes })})
+	}
+	for _, r := range all {
+		if err := patiently(ctx, r.learn); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // openKeys opens the keys. A single process has the whole ring and creates what is missing, unless
-// the store is in use already: new keys could open nothing in it. A split process has the share of
-// its services, which must exist. Keys other than those that the store was written with are
-// refused. Keys made later are recorded in the store before they are used.
+// a store is in use already: new keys could open nothing in it. A split process has the share of
+// its services, which must exist. Keys other than those that a store was written with are refused.
+// Keys made later are recorded in the stores before they are used.
 func (s *services) openKeys(ctx context.Context) error {
 	folder, err := s.cfg.keys()
 	if err != nil {
 		return err
 	}
-	var needed []keyring.Name
-	if s.stores.sql != nil {
-		if needed, err = s.stores.sql.NeededKeys(ctx); err != nil {
+	all, err := s.remembering(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.cfg.split() && !folder.Exists() {
+		if err := mayCreateKeys(ctx, all, folder); err != nil {
 			return err
-		}
-		empty, err := s.stores.sql.Empty(ctx)
-		if err != nil {
-			return err
-		}
-		if !s.cfg.split() && !folder.Exists() && (!empty || len(needed) > 0) {
-			return fmt.Errorf("%s is in use, but %s has no keys, and new ones could not open what is in it: restore the keys, or name their folder with --keys",
-				s.cfg.storeName(), folder.Path)
 		}
 	}
 
@@ -49,15 +82,17 @@ func (s *services) openKeys(ctx context.Context) error {
 		s.log.WarnContext(ctx, "keys of unknown purposes are passed over; a later version made them", "keys", unknown)
 	}
 
-	if err := lacks(needed, s.ring.AtRest()); err != nil {
-		return fmt.Errorf("%s: %w", s.cfg.storeName(), err)
+	for _, r := range all {
+		if err := lacks(r.known, s.ring.AtRest()); err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
 	}
-	if err := s.recordKeys(ctx, &needed); err != nil {
+	if err := recordKeys(ctx, all, s.ring); err != nil {
 		return err
 	}
 	s.background["keys"] = func(ctx context.Context) error {
 		return s.ring.Watch(ctx, keyReloadInterval, func(ctx context.Context) {
-			if err := s.recordKeys(ctx, &needed); err != nil {
+			if err := recordKeys(ctx, all, s.ring); err != nil {
 				s.log.WarnContext(ctx, "new keys could not be recorded in the store; trying again", "error", err)
 			}
 		})
@@ -65,20 +100,42 @@ func (s *services) openKeys(ctx context.Context) error {
 	return nil
 }
 
-// recordKeys records the keys of this process in the store, except those that are recorded there
-// already, and adds them to recorded.
-func (s *services) recordKeys(ctx context.Context, recorded *[]keyring.Name) error {
-	fresh := slices.DeleteFunc(s.ring.AtRest(), func(k keyring.Name) bool { return slices.Contains(*recorded, k) })
-	if len(fresh) == 0 || s.stores.sql == nil {
-		return nil
+// mayCreateKeys returns an error if a store is in use, although the folder has no keys.
+func mayCreateKeys(ctx context.Context, all []*remembering, folder keyring.Folder) error {
+	for _, r := range all {
+		empty, err := r.Empty(ctx)
+		if err != nil {
+			return err
+		}
+		if !empty || len(r.known) > 0 {
+			return fmt.Errorf("%s is in use, but %s has no keys, and new ones could not open what is in it: restore the keys, or name their folder with --keys",
+				r.name, folder.Path)
+		}
 	}
+	return nil
+}
+
+// recordKeys records the keys of this process in the stores that it writes, except those that are
+// recorded there already.
+func recordKeys(ctx context.Context, all []*remembering, ring *keyring.Ring) error {
+	for _, r := range all {
+		fresh := slices.DeleteFunc(ring.AtRest(), func(k keyring.Name) bool { return slices.Contains(r.known, k) })
+		if len(fresh) == 0 || !r.writes {
+			continue
+		}
+		if err := recordIn(ctx, r, fresh); err != nil {
+			return err
+		}
+		r.known = append(r.known, fresh...)
+	}
+	return nil
+}
+
+// recordIn records keys in one store.
+func recordIn(ctx context.Context, r *remembering, keys []keyring.Name) error {
 	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
 	defer cancel()
-	if err := s.stores.sql.NeedKeys(ctx, fresh, time.Now()); err != nil {
-		return err
-	}
-	*recorded = append(*recorded, fresh...)
-	return nil
+	return r.NeedKeys(ctx, keys, time.Now())
 }
 
 // lacks returns an error if one of the needed keys is missing among those held, although the

@@ -12,7 +12,7 @@ import (
 	"github.com/paylink/paylink/internal/store/sqlstore"
 )
 
-// openSealed opens everything that is sealed in the SQL store, to see whether these are its keys and
+// openSealed opens everything that is sealed in the stores, to see whether these are its keys and
 // nothing was altered, and returns a line that says what it did. Without keys, or if they cannot be
 // read, it opens nothing and says why: a backup has none, and the money is checked all the same.
 func (a *audit) openSealed(ctx context.Context, cfg Config, s *sqlstore.Store) (done string, err error) {
@@ -59,10 +59,15 @@ func (a *audit) openSealed(ctx context.Context, cfg Config, s *sqlstore.Store) (
 	}); err != nil {
 		return "", err
 	}
-	if err := s.EachRecord(ctx, func(r idempotency.Record) error {
+	response := func(r idempotency.Record) error {
 		opens("response under the idempotency key "+r.Key+" of "+r.Scope, keyring.AnswerSeal, r.Answer, r.Associated())
 		return nil
-	}); err != nil {
+	}
+	err = s.EachRecord(ctx, response)
+	if err == nil && a.table != nil {
+		err = a.table.EachRecord(ctx, response)
+	}
+	if err != nil {
 		return "", err
 	}
 	err = s.EachMail(ctx, func(m mail.Message) error {

@@ -37,17 +37,24 @@ func (s *Store) EachRecord(ctx context.Context, visit func(idempotency.Record) e
 	})
 }
 
-// Empty reports whether the table contains nothing at all, not even what no archive could load.
+// Empty reports whether the table contains nothing at all, not even what no archive could load. The
+// names of keys do not count: a server records them before it has any data.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
-	var empty bool
-	err := s.call(ctx, "Scan", "", func(ctx context.Context, _ bool) error {
-		out, err := s.db.Scan(ctx, &dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true), Limit: aws.Int32(1)})
-		if err == nil {
-			empty = len(out.Items) == 0
+	var rows []item
+	in := dynamodb.ScanInput{TableName: &s.table, ConsistentRead: aws.Bool(true), Limit: aws.Int32(100),
+		FilterExpression: aws.String("pk <> :keys"), ExpressionAttributeValues: values{":keys": str(keysPartition)}}
+	for {
+		err := s.call(ctx, "Scan", "", func(ctx context.Context, _ bool) error {
+			out, err := s.db.Scan(ctx, &in)
+			if err == nil {
+				rows, in.ExclusiveStartKey = out.Items, out.LastEvaluatedKey
+			}
+			return err
+		})
+		if err != nil || len(rows) > 0 || in.ExclusiveStartKey == nil {
+			return len(rows) == 0, err
 		}
-		return err
-	})
-	return empty, err
+	}
 }
 
 // LoadLinks puts missing links, and introduces their accounts. What exists stays unchanged, so a
