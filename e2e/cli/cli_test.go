@@ -178,7 +178,7 @@ func TestTriggers(t *testing.T) {
 	for raw := range strings.Lines(c.OK("trigger", "list", "--json")) {
 		name := harness.Decode[line](t, raw).Event
 		if name == "link.expired" {
-			continue // it moves time for all others: TestClock does it
+			continue // it moves time for all others: TestStory does it
 		}
 		n++
 		group.Go(func() {

@@ -19,11 +19,15 @@ import (
 func TestMain(m *testing.M) { os.Exit(dynamotest.Main(m)) }
 
 // TestStory is what the README promises, seen by the merchant over the API and by the payer in
-// Chromium, in each deployment of paylink.
+// Chromium, and a month of an account's time, in each deployment of paylink.
 func TestStory(t *testing.T) {
-	t.Parallel()
 	for name, deploy := range shapes {
-		t.Run(name, func(t *testing.T) { story(t, deploy(t)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := deploy(t)
+			t.Run("time passes", func(t *testing.T) { timePasses(t, p) })
+			t.Run("payments", func(t *testing.T) { story(t, p) }) // stops p
+		})
 	}
 }
 
