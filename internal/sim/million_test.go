@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,12 +53,17 @@ func TestManyPayments(t *testing.T) {
 	seed, began := firstSeed(), time.Now()
 	all := &totals{faults: map[string]int{}, checks: map[string]int{}}
 	size := min(*runFlag, *paymentsFlag)
+	runs := int64((*paymentsFlag + size - 1) / size)
+	var next atomic.Int64
 	t.Run("runs", func(t *testing.T) {
-		for i := range (*paymentsFlag + size - 1) / size {
-			t.Run(fmt.Sprint(seed+uint64(i)), func(t *testing.T) {
+		for range min(runs, parallel(t)) {
+			// Workers, each with its runs in turn: a parallel test is kept in memory, with all that
+			// it refers to, until its siblings have ended.
+			t.Run("worker", func(t *testing.T) {
 				t.Parallel()
-				if *forFlag == 0 || time.Since(began) < *forFlag {
-					oneRun(t, seed+uint64(i), size, all)
+				for i := next.Add(1) - 1; i < runs && (*forFlag == 0 || time.Since(began) < *forFlag); i = next.Add(1) - 1 {
+					run := seed + uint64(i)
+					t.Run(fmt.Sprint(run), func(t *testing.T) { oneRun(t, run, size, all) })
 				}
 			})
 		}
@@ -67,6 +74,16 @@ func TestManyPayments(t *testing.T) {
 	if *forFlag == 0 && all.payments < *paymentsFlag {
 		t.Errorf("%d payments of %d", all.payments, *paymentsFlag)
 	}
+}
+
+// parallel returns how many tests may run at once.
+func parallel(t *testing.T) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(flag.Lookup("test.parallel").Value.String(), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // oneRun makes a run of that many payments and checks it.

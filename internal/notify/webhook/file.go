@@ -37,7 +37,7 @@ func newFile(path string) (*file, error) {
 	v.Add("_pragma", "journal_mode(WAL)")
 	v.Add("_pragma", "synchronous(FULL)")
 	v.Add("_pragma", fmt.Sprintf("cache_size(-%d)", cacheKibibyte))
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+v.Encode())
+	db, err := sql.Open("sqlite", sqldb.URI(path, v))
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,12 @@ func (f sqliteFile) open(readOnly bool, connections int) (*sql.DB, error) {
 	return open(f.path, true, connections, readerCacheKibibyte, f.synchronous())
 }
 
+// URI returns the URI of a database file for SQLite, with settings for each connection. Without the
+// escapes, a ? or # would end the path, and two files be one.
+func URI(path string, settings url.Values) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + settings.Encode()
+}
+
 // OwnerOnly creates a database file and its folder if they do not exist, and lets only the owner
 // read the file and its companions; SQLite gives new companions the mode of the file. It returns
 // an error if others can read the file and that cannot be changed.
@@ -127,7 +133,7 @@ func open(path string, readOnly bool, connections, cacheKibibyte int, synchronou
 	if readOnly {
 		q.Add("_pragma", "query_only(ON)")
 	}
-	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
+	db, err := sql.Open("sqlite", URI(path, q))
 	if err != nil {
 		return nil, err
 	}

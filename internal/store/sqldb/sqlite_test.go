@@ -9,6 +9,26 @@ import (
 	"github.com/paylink/paylink/internal/store/sqldb"
 )
 
+// TestPathIsNoURI: a path with characters that mean something in a URI is that of one file.
+func TestPathIsNoURI(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "a#1", "a#2", "a?mode=memory", "a%31", "a b", "a&b"} {
+		src, err := sqldb.NewSource(
+			"sqlite:"+filepath.Join(dir, name),
+			sqldb.Schema{Migrations: fstest.MapFS{"0001_one.sql": {Data: []byte("-- +goose Up\nCREATE TABLE one (n INTEGER);\n")}}},
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if from, to, err := src.Migrate(t.Context()); err != nil || from != 0 || to != 1 {
+			t.Errorf("%s: from version %d to %d, %v", name, from, to, err)
+		}
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestOnlyTheOwnerReadsADatabase checks the modes of new files, of files that a restore or an
 // earlier version left open to others, and of a copy.
 func TestOnlyTheOwnerReadsADatabase(t *testing.T) {
