@@ -49,6 +49,7 @@ type Client struct {
 	Links     *LinksAPI
 	Payments  *PaymentsAPI
 	Disputes  *DisputesAPI
+	Activity  *ActivityAPI
 	Forms     *FormsAPI
 	Fraud     *FraudAPI
 	Events    *EventsAPI
@@ -95,6 +96,7 @@ func New(base string, options ...Option) (*Client, error) {
 		c.http = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
 	c.Disputes = &DisputesAPI{c}
+	c.Activity = &ActivityAPI{c}
 	c.Links, c.Payments, c.Events = &LinksAPI{c}, &PaymentsAPI{c}, &EventsAPI{c}
 	c.Endpoints, c.Keys, c.Users = &EndpointsAPI{c}, &KeysAPI{c}, &UsersAPI{c}
 	c.Fraud = &FraudAPI{c}

@@ -20,7 +20,7 @@ var shapes = map[string]any{
 	"Link": client.Link{}, "CreateLink": client.CreateLink{}, "Payment": client.Payment{}, "PaymentDetail": client.PaymentDetail{},
 	"Refund": client.Refund{}, "Balance": client.Balance{}, "Event": client.Event{}, "Endpoint": client.Endpoint{},
 	"EndpointWithSecret": client.EndpointWithSecret{}, "CreateEndpoint": client.CreateEndpoint{}, "Delivery": client.Delivery{},
-	"Issuer": client.Issuer{}, "Key": client.Key{}, "KeyWithSecret": client.KeyWithSecret{}, "CreateKey": client.CreateKey{},
+	"Issuer": client.Issuer{}, "Activity": client.Activity{}, "Key": client.Key{}, "KeyWithSecret": client.KeyWithSecret{}, "CreateKey": client.CreateKey{},
 	"CreateUser": client.CreateUser{}, "SignIn": client.SignIn{}, "Session": client.Session{}, "User": client.User{},
 	"UpdateEndpoint": client.UpdateEndpoint{}, "DeliveryDetail": client.DeliveryDetail{}, "Redeliver": client.Redeliver{},
 	"Redelivery":    client.Redelivery{},
@@ -173,7 +173,7 @@ func checkValue(t *testing.T, name string, s *jsonschema.Schema, of reflect.Type
 // calls maps the document's operations to the SDK's methods.
 var calls = map[string]string{
 	"createUser": "Users.SignUp", "setPaymentMethods": "Users.SetPaymentMethods", "getMe": "Users.Me", "listIssuers": "Payments.Issuers",
-	"signIn": "Users.SignIn", "signOut": "Users.SignOut",
+	"signIn": "Users.SignIn", "signOut": "Users.SignOut", "listActivity": "Activity.All",
 	"createKey": "Keys.Create", "listKeys": "Keys.All", "getKey": "Keys.Get", "revokeKey": "Keys.Revoke", "rotateKey": "Keys.Rotate",
 	"createPaymentLink": "Links.Create", "createLink": "Links.Create", "listLinks": "Links.All", "getLink": "Links.Get",
 	"cancelLink":   "Links.Cancel",

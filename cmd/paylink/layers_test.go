@@ -31,7 +31,7 @@ var layerRows = [][]string{
 		"internal/postgres",
 		"docs/api",
 	},
-	{"internal/site", "internal/keyring/kek"},
+	{"internal/site", "internal/keyring/kek", "internal/activity"},
 	{"internal/calendar", "internal/issuer", "internal/ledger", "internal/i18n", "internal/fraud/score", "internal/fraud/shield"},
 	{"internal/stream", "internal/mail", "internal/fraud/rule"},
 	{"internal/merchant", "internal/link"},

@@ -19,6 +19,7 @@ import (
 // an asterisk stands for all tables that begin with it.
 var readers = map[string]string{
 	"users": "users", "logins": "users", "api_keys": "users", "sessions": "users", "guards": "users", "guesses": "users", "tokens": "users",
+	"activity": "users",
 	"accounts": "users notifier", "mails": "users notifier",
 	"links": "links verifier transactions notifier fraud", "forms": "links verifier",
 	"payments": "payments transactions notifier fraud", "event_seqs": "links transactions notifier",

@@ -59,8 +59,9 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 	defer func() { err = errors.Join(err, store.Close()) }()
 
 	// The same rules as in the server, with no log.
-	local := merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: ring, PublicURL: public.String(),
-		Mails: cfg.mails(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	local := merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Activity: store, Ring: ring,
+		PublicURL: public.String(),
+		Mails:     cfg.mails(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	made, err := local.InviteMerchant(ctx, email, "")
 	if err != nil {
 		return err

@@ -25,21 +25,21 @@ const grantsToAll = "goose_db_version:r needed_keys:r feed:rw events(position):r
 // docs/operate/postgresql.md explains how an operator applies it.
 var grants = map[string]string{
 	"users": `accounts:raw users:raw logins:ra api_keys:raw sessions:rawd guards:raw guesses:rawd tokens:rawd test_clocks:raw
-		mails:raw idempotency:ra needed_keys:a checkpoints:raw`,
+		mails:raw idempotency:ra needed_keys:a checkpoints:raw activity:rawd`,
 	"links":    `needed_keys:a links:raw forms:raw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
 	"verifier": `links:r forms:r`,
 	"payments": `payments:r events:r balances:raw checkpoints:raw set_aside:rawd
 		report_anchor:rawd report_declines:rawd report_links:rawd report_owners:rawd report_payments:rawd report_sums:rawd
 		report_terms:rawd`,
-	"transactions": `needed_keys:a payments:raw links:rw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
+	"transactions": `activity:a needed_keys:a payments:raw links:rw events:a event_seqs:raw idempotency:ra checkpoints:raw`,
 	"notifier": `webhook_endpoints:rawd webhook_deliveries:rawd webhook_redeliveries:rawd mails:rawd mail_preferences:rawd
-		mail_refusals:rawd users(id,account,email,confirmed_at):r accounts:r payments:r links:r events:ra event_seqs:raw
+		mail_refusals:rawd users(id,account,email,confirmed_at):r activity:a accounts:r payments:r links:r events:ra event_seqs:raw
 		checkpoints:raw set_aside:rawd
 		relayed:raw relay_checkpoints:rawd test_clocks:rw idempotency:ra needed_keys:a
 		river_job:rawd river_leader:rawd river_queue:rawd river_notification:rawd
 		river_migration:r`,
 	"fraud": `fraud_books:raw fraud_list_entries:rawd fraud_policies:raw fraud_revision:rw fraud_rule_versions:ra fraud_rules:rawd
-		fraud_models:r events:r checkpoints:raw set_aside:rawd payments:r links:r idempotency:ra needed_keys:a
+		fraud_models:r activity:a events:r checkpoints:raw set_aside:rawd payments:r links:r idempotency:ra needed_keys:a
 		analytics_days:rawd analytics_disputes:rawd analytics_links:rawd analytics_owners:rawd analytics_payments:rawd
 		analytics_refunds:rawd analytics_rules:rawd analytics_scores:rawd analytics_shield:rawd analytics_state:rawd`,
 }

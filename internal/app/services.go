@@ -183,6 +183,7 @@ func (s *services) openUsers(context.Context) error {
 			Keys:       s.stores.sql,
 			Sessions:   s.stores.sql,
 			Access:     s.stores.sql,
+			Activity:   s.stores.sql,
 			SignUp:     s.cfg.SignUp,
 			Mails:      s.cfg.mails(),
 			Clocks:     s.stores.sql,

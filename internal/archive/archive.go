@@ -24,6 +24,7 @@ import (
 	"io"
 	"maps"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/ledger"
 	"github.com/paylink/paylink/internal/link"
@@ -35,7 +36,7 @@ import (
 
 // Limits of an archive.
 const (
-	version      = 2 // 2 added fraud rules, lists, policies and models
+	version      = 3 // 2 added fraud rules, lists, policies and models, 3 who did what
 	oldest       = 1 // oldest readable version
 	maxLineBytes = 1 << 20
 	batchObjects = 200
@@ -86,6 +87,7 @@ type Merchant struct {
 	Token    *merchant.Token   `json:"token,omitempty"`
 	Endpoint *notify.Endpoint  `json:"endpoint,omitempty"`
 	Delivery *notify.Delivery  `json:"delivery,omitempty"`
+	Activity *activity.Event   `json:"activity,omitempty"`
 }
 
 // Guard adds the columns that a guard's own JSON omits.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/archive"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -111,6 +112,9 @@ func fill(t *testing.T, w *world) (account string) {
 		w.Apply(ctx, merchant.Change{Session: &merchant.Session{ID: id.New(id.Session), User: user, Account: account, CreatedAt: storetest.Epoch,
 			ExpiresAt: storetest.Epoch.Add(time.Hour), Browser: true, Agent: "Firefox", Network: "192.0.2.0/24", LastSeenAt: storetest.Epoch}}),
 	)
+	must(w.Note(activity.Record(activity.With(ctx, activity.Actor{Kind: activity.User, ID: user, Network: "192.0.2.0/24", Agent: "Firefox"}),
+		activity.Event{Account: account, At: storetest.Epoch, Kind: activity.SignInFailed, Target: user, Outcome: activity.Failed, Count: 3,
+			Folds: true})))
 	endpoint := notify.Endpoint{
 		ID:           id.New(id.Endpoint),
 		Account:      account,
@@ -220,7 +224,7 @@ func bringsAcross(t *testing.T, from, to *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[string]int64{"merchants": 8, "links": 5, "payments": 3, "forms": 2, "records": 4, "jobs": 1} {
+	for kind, want := range map[string]int64{"merchants": 9, "links": 5, "payments": 3, "forms": 2, "records": 4, "jobs": 1} {
 		if counts[kind] != want {
 			t.Errorf("%d %s, want %d", counts[kind], kind, want)
 		}
@@ -266,7 +270,7 @@ func TestArchiveDamagedIsRefusedWhole(t *testing.T) {
 		"a line twice":   append(append([]byte{}, bytes.Join(lines[:2], nil)...), bytes.Join(lines[1:], nil)...),
 		"an amount":      bytes.Replace(whole, []byte(`"capturedMinor":1250`), []byte(`"capturedMinor":9250`), 1),
 		"more after end": append(append([]byte{}, whole...), lines[1]...),
-		"other version":  bytes.Replace(whole, []byte(`{"version":2`), []byte(`{"version":3`), 1),
+		"other version":  bytes.Replace(whole, []byte(`{"version":3`), []byte(`{"version":4`), 1),
 	}
 	for name, damaged := range cases {
 		if _, err := archive.Import(t.Context(), bytes.NewReader(damaged), to, false); !errors.Is(err, archive.ErrDamaged) {

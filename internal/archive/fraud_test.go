@@ -463,13 +463,13 @@ func TestArchiveOfBrokenModelIsRefused(t *testing.T) {
 		"a piece twice":      slices.Insert(slices.Clone(whole), piece, whole[piece]),
 		"an empty piece":     slices.Insert(slices.Clone(whole), piece, []byte(`{"model":{}}`+"\n")),
 		"nobody's piece":     slices.Insert(slices.Clone(whole), 1, whole[piece]),
-		"of a later version": slices.Insert(slices.Clone(whole[1:]), 0, []byte(`{"version":3,"told":0}`+"\n")),
+		"of a later version": slices.Insert(slices.Clone(whole[1:]), 0, []byte(`{"version":4,"told":0}`+"\n")),
 	} {
 		_, err := archive.Import(t.Context(), bytes.NewReader(resealed(t, lines, nothing)), to, false)
 		if !errors.Is(err, archive.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if name == "of a later version" && !strings.Contains(fmt.Sprint(err), "version is 3, this binary reads 1 to 2") {
+		if name == "of a later version" && !strings.Contains(fmt.Sprint(err), "version is 4, this binary reads 1 to 3") {
 			t.Error(err)
 		}
 	}

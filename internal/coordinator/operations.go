@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -63,6 +64,13 @@ func seen(s string, c money.Currency) (*money.Amount, error) {
 	return &a, nil
 }
 
+// did returns ctx with an event about a payment, which the next commit writes. what is the amount,
+// verdict or label that was asked for.
+func (c *Local) did(ctx context.Context, p payment.Payment, kind, what string) context.Context {
+	return activity.Record(ctx, activity.Event{Account: p.Account, At: c.cfg.Now(), Kind: kind, Target: p.ID,
+		Details: map[string]string{"mode": p.Mode, "currency": string(p.Amount.Currency), "value": what}})
+}
+
 // whole renders the payment itself, once the operation is decided or left to the sweep.
 func whole(p payment.Payment) (any, bool) { return p, true }
 
@@ -79,7 +87,8 @@ func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount st
 		return p, err
 	}
 	asked := &ticketFor{ticket: t, object: func(p payment.Payment) (any, bool) { return p, p.Status == payment.Succeeded }}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", Amount: sum, Owner: id.New(id.Change)}, asked)
+	p, err = c.settleWith(c.did(ctx, p, activity.CaptureAsked, amount), p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", By: activity.By(ctx),
+		Amount: sum, Owner: id.New(id.Change)}, asked)
 	if err != nil || p.Status != payment.Capturing {
 		return p, err
 	}
@@ -106,7 +115,7 @@ func (c *Local) Void(ctx context.Context, account, mode, paymentID string, t *id
 	if err != nil {
 		return p, err
 	}
-	p, err = c.settle(ctx, p, payment.Input{Kind: payment.VoidAsked, Actor: "merchant", Owner: id.New(id.Change)})
+	p, err = c.settle(c.did(ctx, p, activity.VoidAsked, ""), p, payment.Input{Kind: payment.VoidAsked, Actor: "merchant", By: activity.By(ctx), Owner: id.New(id.Change)})
 	if err != nil || p.Status != payment.Voiding {
 		return p, err
 	}
@@ -152,7 +161,7 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 	if t != nil {
 		refundID = id.Derive(id.Refund, p.ID, t.Key)
 	}
-	p, started, err := c.advance(ctx, p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Amount: sum, Refund: refundID,
+	p, started, err := c.advance(c.did(ctx, p, activity.RefundAsked, asked.Amount), p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Amount: sum, Refund: refundID,
 		Refundable: refundable, AllowDisputed: asked.AllowDisputed, By: asked.By}, nil)
 	if err != nil {
 		return p, none, err

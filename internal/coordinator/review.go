@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -24,7 +25,7 @@ func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, b
 		r, _ := p.RefundByID(refundID)
 		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && !r.Asking()
 	}
-	p, started, err := c.advance(ctx, p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID,
+	p, started, err := c.advance(c.did(ctx, p, activity.Reviewed, verdict), p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID,
 		Owner: id.New(id.Change)},
 		&ticketFor{t, settled})
 	if err != nil || !started { // what another call started, that call or the sweep completes
@@ -53,7 +54,7 @@ func (c *Local) Mark(ctx context.Context, account, mode, paymentID, label, by st
 	if err != nil {
 		return p, err
 	}
-	return c.settleWith(ctx, p, payment.Input{Kind: payment.Marked, Actor: "merchant", Label: label, By: by}, &ticketFor{t, whole})
+	return c.settleWith(c.did(ctx, p, activity.Labeled, label), p, payment.Input{Kind: payment.Marked, Actor: "merchant", Label: label, By: by}, &ticketFor{t, whole})
 }
 
 // Dispute records a dispute that the merchant learned of from an issuer.
@@ -85,7 +86,8 @@ func (c *Local) Dispute(ctx context.Context, account, mode, paymentID string, d 
 		found, ok := named(p)
 		return payment.NewDisputeObject(p, found), ok
 	}
-	p, err = c.settleWith(ctx, p, payment.Input{Kind: payment.Disputed, Actor: "merchant", Dispute: d, DisputeID: fresh, Amount: sum},
+	p, err = c.settleWith(c.did(ctx, p, activity.DisputeStated, d.State), p, payment.Input{Kind: payment.Disputed, Actor: "merchant",
+		By: activity.By(ctx), Dispute: d, DisputeID: fresh, Amount: sum},
 		&ticketFor{t, view})
 	if err != nil {
 		return p, payment.Dispute{}, err

@@ -33,6 +33,7 @@ const (
 	Mail     = "mail"
 	Form     = "frm"
 	Dispute  = "dsp" // of a payment
+	Activity = "act" // what somebody did
 )
 
 // The prefixes of an account's fraud rules, and of entries of its lists.

@@ -49,7 +49,8 @@ func newWorldOn(t *testing.T, url string, change func(*merchant.Config)) *world 
 	t.Helper()
 	store := sqltest.Open(t, url)
 	w := &world{t: t, store: store, ring: keyring.NewMemory(t0), clock: storetest.NewClock(t0)}
-	w.config = merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Ring: w.ring, PublicURL: public, Now: w.clock.Now,
+	w.config = merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Activity: store,
+		Ring: w.ring, PublicURL: public, Now: w.clock.Now,
 		Connectors: []merchant.Connector{{Name: "simulator", Capabilities: issuer.Capabilities{Types: []string{"card"},
 			Currencies: []money.Currency{"EUR"}, Test: true}},
 			{Name: "bank", Capabilities: issuer.Capabilities{Types: []string{"card"}, Currencies: []money.Currency{"EUR"}}}}}

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -21,7 +22,7 @@ import (
 var Scopes = []string{
 	"links:read", "links:write", "payments:read", "payments:write", "webhooks:read",
 	"webhooks:write", "events:read", "balance:read", "forms:read", "forms:write",
-	"fraud:read", "fraud:write",
+	"fraud:read", "fraud:write", "activity:read",
 }
 
 // How the last uses of keys are collected and written.
@@ -62,6 +63,8 @@ func (l *Local) CreateKey(ctx context.Context, r CreateKeyRequest, t *idempotenc
 	if err != nil {
 		return NewKey{}, err
 	}
+	ctx = l.did(ctx, k.Account, activity.KeyCreated, k.ID, map[string]string{"name": k.Name, "mode": k.Mode,
+		"scopes": strings.Join(k.Scopes, " ")})
 	if err := l.keys.CreateKey(ctx, k, record); err != nil {
 		return NewKey{}, err
 	}
@@ -188,6 +191,7 @@ func (l *Local) RotateKey(ctx context.Context, account, keyID string, graceSecon
 	if err != nil {
 		return NewKey{}, err
 	}
+	ctx = l.did(ctx, k.Account, activity.KeyRotated, k.ID, map[string]string{"name": k.Name, "mode": k.Mode})
 	if err := l.keys.UpdateKey(ctx, k, record); err != nil {
 		return NewKey{}, err
 	}
@@ -204,7 +208,7 @@ func (l *Local) RevokeKey(ctx context.Context, account, keyID string) (Key, erro
 			return k, err
 		}
 		k.RevokedAt = l.time()
-		err = l.keys.UpdateKey(ctx, k, nil)
+		err = l.keys.UpdateKey(l.did(ctx, k.Account, activity.KeyRevoked, k.ID, map[string]string{"name": k.Name, "mode": k.Mode}), k, nil)
 		if err == nil {
 			k.Revision++
 			return k, nil

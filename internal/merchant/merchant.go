@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/keyring"
@@ -37,6 +38,7 @@ const (
 	SessionLife      = time.Hour
 	MaxGrace         = 7 * 24 * time.Hour
 	MaxKeyPage       = 100
+	MaxActivityPage  = 100
 
 	maxCredentialKeyBytes   = 64
 	maxCredentialValueBytes = 4096
@@ -241,6 +243,12 @@ type Service interface {
 	AuthenticateKey(ctx context.Context, id, secret string) (Key, error)
 	AuthenticateSecret(ctx context.Context, secret string) (Key, error)
 
+	// Activity returns what people and API keys did in the account, newest first, up to
+	// MaxActivityPage+1.
+	Activity(ctx context.Context, account string, f activity.Filter, limit int) ([]activity.Event, error)
+	// Exported notes that the caller downloads data of the account. Call it before the first byte.
+	Exported(ctx context.Context, account, what string) error
+
 	// Clock returns the account's test clock, and MoveClock moves it forward. Other stores are
 	// notified of the move afterwards.
 	Clock(ctx context.Context, account string) (Clock, error)
@@ -262,6 +270,7 @@ type Config struct {
 	Sessions   SessionStore
 	Clocks     ClockStore // nil: no test data lives ahead
 	Access     AccessStore
+	Activity   activity.Store
 	SignUp     string // Open by default
 	Mails      bool   // mails in the outbox are sent
 	Ring       *keyring.Ring
@@ -279,6 +288,7 @@ type Local struct {
 	sessions   SessionStore
 	clocks     ClockStore
 	access     AccessStore
+	activity   activity.Store
 	signUp     string
 	mails      bool               // there is an outbox
 	passkeys   *webauthn.WebAuthn // nil: the public URL has no host name
@@ -310,7 +320,7 @@ func New(c Config) *Local {
 		c.SignUp = Open
 	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, signUp: c.SignUp, mails: c.Mails,
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, activity: c.Activity, signUp: c.SignUp, mails: c.Mails,
 		ring: c.Ring, connectors: c.Connectors,
 		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(c.Now, c.Log), passkeys: relyingParty(c.PublicURL),
 		resets:  make(chan resetRequest, maxResets),

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/keyring"
@@ -38,7 +39,7 @@ func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput
 		if ferr != nil {
 			return Account{}, ferr
 		}
-		if err = l.users.PutMethods(ctx, account, revision, a.Methods, record); err == nil {
+		if err = l.users.PutMethods(l.did(ctx, account, activity.MethodsChanged, account, described(a.Methods, in)), account, revision, a.Methods, record); err == nil {
 			return a, nil
 		}
 		if !errors.Is(err, ErrChanged) {
@@ -47,6 +48,20 @@ func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput
 	}
 
 	return Account{}, err
+}
+
+// described says what the methods are now, and which of them got other credentials.
+func described(methods []Method, in []MethodInput) map[string]string {
+	var names, fresh []string
+	for i, m := range methods {
+		if m.Enabled {
+			names = append(names, m.Issuer)
+		}
+		if in[i].Credentials != nil {
+			fresh = append(fresh, m.Issuer)
+		}
+	}
+	return map[string]string{"enabled": strings.Join(names, " "), "credentials": strings.Join(fresh, " ")}
 }
 
 // withKept returns the methods with the credentials that stay: those of a method for which

@@ -15,6 +15,7 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/spelling"
@@ -187,6 +188,7 @@ func (l *Local) AddPasskey(ctx context.Context, user, name, state string, answer
 	// The limit and the uniqueness are checked on the guard that is written, so two
 	// concurrent additions cannot pass both.
 	made := Passkey{ID: passkeyID(credential.ID), Name: name, Credential: raw, CreatedAt: l.time()}
+	ctx = l.didUser(ctx, h.user, activity.SecondFactorAdded, map[string]string{"factor": "passkey", "name": name})
 	err = l.amend(ctx, user, func(g *Guard) (Change, error) {
 		if len(g.Passkeys) >= MaxPasskeys {
 			return Change{}, tooManyPasskeys()
@@ -250,6 +252,11 @@ func (l *Local) RenamePasskey(ctx context.Context, user, passkey, name string) e
 
 // RemovePasskey ends a passkey at once. Sessions that it opened stay.
 func (l *Local) RemovePasskey(ctx context.Context, user, passkey string) error {
+	u, err := l.users.UserByID(ctx, user)
+	if err != nil {
+		return err
+	}
+	ctx = l.didUser(ctx, u, activity.SecondFactorRemoved, map[string]string{"factor": "passkey"})
 	return l.amend(ctx, user, func(g *Guard) (Change, error) {
 		at := slices.IndexFunc(g.Passkeys, func(p Passkey) bool { return p.ID == passkey })
 		if at < 0 {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/mail"
 )
@@ -36,7 +37,7 @@ func (l *Local) ChangePassword(ctx context.Context, user, keep, current, next, l
 	}
 
 	c.Keep = keep
-	return l.access.Apply(ctx, c)
+	return l.access.Apply(l.didUser(ctx, u, activity.PasswordChanged, nil), c)
 }
 
 // newPassword checks a password that replaces another. The fault names the parameter
@@ -160,5 +161,5 @@ func (l *Local) Reset(ctx context.Context, token, next, lang string) error {
 	}
 
 	c.Spend, c.Confirmed, c.ConfirmedEmail = &t, u.ID, t.Email
-	return l.access.Apply(ctx, c)
+	return l.access.Apply(l.didUser(ctx, u, activity.PasswordReset, nil), c)
 }

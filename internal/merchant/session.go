@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 )
@@ -69,7 +70,11 @@ func (l *Local) flushSeen(ctx context.Context) {
 
 // SignOut ends a session at once, on every instance.
 func (l *Local) SignOut(ctx context.Context, session string) error {
-	return l.sessions.RevokeSession(ctx, session, l.time())
+	s, err := l.sessions.SessionByID(ctx, session)
+	if err != nil {
+		return unknown(err, nil) // there is none to end
+	}
+	return l.sessions.RevokeSession(l.did(ctx, s.Account, activity.SignedOut, session, nil), session, l.time())
 }
 
 // Sessions returns the user's active sessions, newest first, at most maxListed, with their
@@ -101,10 +106,14 @@ func (l *Local) EndSession(ctx context.Context, user, session string) error {
 	if err != nil {
 		return err
 	}
-	return l.sessions.RevokeSession(ctx, session, l.time())
+	return l.sessions.RevokeSession(l.did(ctx, s.Account, activity.SessionsEnded, session, nil), session, l.time())
 }
 
 // EndSessions ends all sessions of the user but keep.
 func (l *Local) EndSessions(ctx context.Context, user, keep string) error {
-	return l.access.Apply(ctx, Change{At: l.time(), Revoke: user, Keep: keep})
+	u, err := l.users.UserByID(ctx, user)
+	if err != nil {
+		return err
+	}
+	return l.access.Apply(l.didUser(ctx, u, activity.SessionsEnded, nil), Change{At: l.time(), Revoke: user, Keep: keep})
 }

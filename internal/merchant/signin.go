@@ -11,10 +11,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
+	"github.com/paylink/paylink/internal/spelling"
 )
 
 // Faults of signing in that callers may compare with.
@@ -49,6 +51,9 @@ func (l *Local) SignIn(ctx context.Context, r SignInRequest, t *idempotency.Tick
 		out, v, err = l.check(ctx, c, r, t)
 		return v, err
 	})
+	if err != nil {
+		l.refused(ctx, c, err)
+	}
 	return out, err
 }
 
@@ -287,6 +292,14 @@ func (l *Local) openSession(ctx context.Context, u User, client Client, c Change
 	}
 
 	c.At, c.Session = now, &s
+	how := "password"
+	switch {
+	case c.Spend != nil:
+		how = "passkey"
+	case c.Guard != nil:
+		how = "password and code"
+	}
+	ctx = l.did(as(ctx, u.ID, s.ID), s.Account, activity.SignedIn, s.ID, map[string]string{"with": how})
 	if err := l.access.Apply(ctx, c); err != nil {
 		return SignedIn{}, err
 	}
@@ -341,30 +354,14 @@ func printable(s string, n int) string {
 	return s
 }
 
-// How much of an address is kept: enough to recognize a place, not a household.
-const (
-	networkBits4 = 24
-	networkBits6 = 48
-)
-
-// network returns the network of an address; "" for an invalid one.
+// network returns the network of an address: enough to recognize a place, not a household; "" for an
+// invalid one.
 func network(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
 		return ""
 	}
-
-	a = a.Unmap().WithZone("")
-	bits := networkBits6
-	if a.Is4() {
-		bits = networkBits4
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-
-	return p.String()
+	return spelling.Network(a)
 }
 
 // state returns a signed statement to ourselves that a browser carries: of one type, for a

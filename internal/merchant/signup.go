@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
@@ -84,7 +85,7 @@ func (l *Local) SignUp(ctx context.Context, r SignUpRequest, t *idempotency.Tick
 	if c.Record, err = t.Fill(out, now); err != nil {
 		return SignedUp{}, err
 	}
-	if err := l.access.Apply(ctx, c); err != nil {
+	if err := l.access.Apply(l.didUser(ctx, u, activity.SignedUp, nil), c); err != nil {
 		return SignedUp{}, err
 	}
 
@@ -197,7 +198,7 @@ func (l *Local) invite(ctx context.Context, of Token, payee, lang string, now ti
 	} else {
 		out.URL = at
 	}
-	return out, l.access.Apply(ctx, c)
+	return out, l.access.Apply(l.did(ctx, t.Account, activity.Invited, t.ID, nil), c)
 }
 
 // showInvitation returns the invitation of a token, without its URL.
@@ -223,6 +224,7 @@ func (l *Local) WithdrawInvitation(ctx context.Context, account, invitation stri
 	if !id.Valid(id.Invite, invitation) {
 		return fault.NotFound("invitation")
 	}
+	ctx = l.did(ctx, account, activity.Uninvited, invitation, nil)
 	return l.access.WithdrawInvitation(ctx, account, invitation, l.time()) // its mail too, if it waits
 }
 
@@ -335,6 +337,7 @@ func (l *Local) Confirm(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
+	ctx = l.didUser(ctx, User{ID: t.User, Account: t.Account}, activity.EmailConfirmed, nil)
 	return l.access.Apply(ctx, Change{At: now, Spend: &t, Confirmed: t.User, ConfirmedEmail: t.Email, Void: KindConfirm, VoidUser: t.User})
 }
 

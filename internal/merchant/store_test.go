@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/issuer"
@@ -93,6 +94,13 @@ func (s *shelf) PutGuesses(_ context.Context, key string, was, is Guesses) error
 
 func (s *shelf) PruneTokens(context.Context, time.Time, int) (int, error)  { return 0, nil }
 func (s *shelf) PruneGuesses(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (s *shelf) Note(context.Context) error                                { return nil }
+func (s *shelf) PruneActivity(context.Context, time.Time, int) (int, error) {
+	return 0, nil
+}
+func (s *shelf) Activity(context.Context, string, activity.Filter, int) ([]activity.Event, error) {
+	return nil, nil
+}
 func (s *shelf) TouchSessions(context.Context, map[string]time.Time) error { return nil }
 
 func (s *shelf) UserByLogin(_ context.Context, login string) (User, error) {
@@ -287,7 +295,7 @@ func newBench(connectors ...Connector) *bench {
 			Currencies: []money.Currency{"EUR", "USD", "JPY"}, Test: true}}}
 	}
 	b := &bench{store: s, ring: keyring.NewMemory(t0), now: t0}
-	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Access: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL,
+	b.Local = New(Config{Users: s, Keys: s, Sessions: s, Access: s, Activity: s, Ring: b.ring, Connectors: connectors, PublicURL: publicURL,
 		Now: func() time.Time { return b.now }})
 	return b
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/calendar"
 	"github.com/paylink/paylink/internal/fault"
 )
@@ -25,6 +26,7 @@ func (l *Local) SetTimeZone(ctx context.Context, account, zone string) (Account,
 	if _, err := calendar.Zone("timeZone", zone); err != nil {
 		return Account{}, err
 	}
+	ctx = l.did(ctx, account, activity.TimeZoneChanged, account, map[string]string{"zone": zone})
 	if err := l.users.PutTimeZone(ctx, account, zone, false); err != nil {
 		return Account{}, err
 	}

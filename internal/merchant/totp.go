@@ -17,6 +17,7 @@ import (
 	"github.com/pquerna/otp/hotp"
 	"github.com/pquerna/otp/totp"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/keyring"
 )
@@ -161,13 +162,15 @@ func offerURL(email, secret string) string {
 // wrong code is otp_invalid and counts as a guess. The code that confirms is used up. It fails
 // with totp_on while codes are on, and with totp_off if there is no secret to confirm.
 func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) (codes []string, err error) {
-	if _, err := l.users.UserByID(ctx, user); err != nil {
+	u, err := l.users.UserByID(ctx, user)
+	if err != nil {
 		return nil, err
 	}
 
 	errCode := error(fault.Invalid("code", "otp_invalid", "The code is wrong. Check your device's clock and use the next code."))
 	err = l.guess(ctx, againKey(user), func() (verdict, error) {
-		err := l.amend(ctx, user, func(g *Guard) (Change, error) {
+		added := l.didUser(ctx, u, activity.SecondFactorAdded, map[string]string{"factor": "codes"})
+		err := l.amend(added, user, func(g *Guard) (Change, error) {
 			switch {
 			case g.TOTPOn:
 				return Change{}, errTOTPOn
@@ -198,9 +201,11 @@ func (l *Local) ConfirmTOTP(ctx context.Context, user, code string) (codes []str
 // EndTOTP turns codes off, and deletes secret and recovery codes. It needs the password,
 // and succeeds if codes are off already.
 func (l *Local) EndTOTP(ctx context.Context, user, password string) error {
-	if _, err := l.again(ctx, user, password); err != nil {
+	u, err := l.again(ctx, user, password)
+	if err != nil {
 		return err
 	}
+	ctx = l.didUser(ctx, u, activity.SecondFactorRemoved, map[string]string{"factor": "codes"})
 	return l.amend(ctx, user, func(g *Guard) (Change, error) {
 		g.TOTPOn, g.SealedTOTP, g.TOTPStep, g.Recovery, g.TOTPSince = false, nil, 0, nil, time.Time{}
 		return Change{}, nil
@@ -210,12 +215,13 @@ func (l *Local) EndTOTP(ctx context.Context, user, password string) error {
 // RenewRecovery replaces the recovery codes and returns the new ones. It needs the
 // password. The old codes end in the same commit.
 func (l *Local) RenewRecovery(ctx context.Context, user, password string) ([]string, error) {
-	if _, err := l.again(ctx, user, password); err != nil {
+	u, err := l.again(ctx, user, password)
+	if err != nil {
 		return nil, err
 	}
 
 	var codes []string
-	err := l.amend(ctx, user, func(g *Guard) (Change, error) {
+	err = l.amend(l.didUser(ctx, u, activity.RecoveryCodesRenewed, nil), user, func(g *Guard) (Change, error) {
 		if !g.TOTPOn {
 			return Change{}, errTOTPOff
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/stream"
@@ -48,7 +49,7 @@ func (l *Local) Update(ctx context.Context, c Change) (Endpoint, error) {
 		if err != nil || changed.same(e) {
 			return e, err
 		}
-		err = l.Store.UpdateEndpoint(ctx, changed, events, nil)
+		err = l.Store.UpdateEndpoint(l.did(ctx, changed, activity.EndpointUpdated), changed, events, nil)
 		if errors.Is(err, ErrConflict) && n < maxChangeTries {
 			continue
 		}

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -83,7 +85,7 @@ func (l *Local) Create(ctx context.Context, d Draft, t *idempotency.Ticket) (Rev
 	// Whatever the outcome, the cache may be wrong now: a commit whose answer was lost may have
 	// happened.
 	defer l.cache.invalidate()
-	if err := l.Store.CreateEndpoint(ctx, out.Endpoint, record); err != nil {
+	if err := l.Store.CreateEndpoint(l.did(ctx, out.Endpoint, activity.EndpointCreated), out.Endpoint, record); err != nil {
 		return Revealed{}, err
 	}
 
@@ -116,11 +118,19 @@ func (l *Local) List(ctx context.Context, account, mode string) ([]Endpoint, err
 // Delete removes an endpoint. Its queued jobs are dropped when their turn comes; its
 // deliveries stay until they are pruned.
 func (l *Local) Delete(ctx context.Context, account, mode, endpoint string) error {
-	if _, err := l.Get(ctx, account, mode, endpoint); err != nil {
+	e, err := l.Get(ctx, account, mode, endpoint)
+	if err != nil {
 		return err
 	}
 	defer l.cache.invalidate()
-	return l.Store.DeleteEndpoint(ctx, account, endpoint)
+	return l.Store.DeleteEndpoint(l.did(ctx, e, activity.EndpointDeleted), account, endpoint)
+}
+
+// did returns ctx with an event about an endpoint, which the next commit writes.
+func (l *Local) did(ctx context.Context, e Endpoint, kind string) context.Context {
+	address, _, _ := strings.Cut(e.URL, "?") // what follows may be a secret
+	return activity.Record(ctx, activity.Event{Account: e.Account, At: l.Now(), Kind: kind, Target: e.ID,
+		Details: map[string]string{"mode": e.Mode, "url": address, "events": strings.Join(e.Events, " ")}})
 }
 
 // Rotate replaces the endpoint's secret. Rotating again within the overlap retires the older of
@@ -149,7 +159,7 @@ func (l *Local) Rotate(ctx context.Context, account, mode, endpoint string, t *i
 		if err != nil {
 			return Revealed{}, err
 		}
-		err = l.Store.UpdateEndpoint(ctx, e, nil, record)
+		err = l.Store.UpdateEndpoint(l.did(ctx, e, activity.EndpointRotated), e, nil, record)
 		if errors.Is(err, ErrConflict) && n < maxChangeTries {
 			continue
 		}

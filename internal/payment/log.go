@@ -33,6 +33,9 @@ func (s *step) entry(e Entry) {
 	p := &s.p
 	e.Seq, e.At, e.From, e.Actor, e.Change = int64(len(p.Log))+1, s.in.At, p.Status, s.in.Actor, s.in.Change
 	p.Status = e.To
+	if e.By == "" && s.in.Actor == "merchant" {
+		e.By = s.in.By
+	}
 	e.Authorized, e.Captured, e.Refunded = p.AuthorizedMinor, p.CapturedMinor, p.RefundedMinor
 	e.Review, e.Label = p.Risk.Review, p.Risk.Label
 	for _, t := range e.Transfers {

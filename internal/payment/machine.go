@@ -69,7 +69,7 @@ type Input struct {
 	Risk      Risk         // Begin: the assessment of the attempt, made before it is committed
 	Verdict   string       // Reviewed: ReviewApproved, ReviewDeclined or ReviewRefunded
 	Label     string       // Marked: a label, or "" to remove it
-	By        string       // Reviewed, Marked, RefundAsked: id of the user or API key
+	By        string       // of the actor merchant: id of the user or API key
 	Dispute   DisputeInput // Disputed
 	DisputeID string       // Disputed: the id if it is a new one
 }

@@ -190,7 +190,7 @@ type Entry struct {
 	Actor           string            `json:"actor"`
 	Reason          Reason            `json:"reason"`
 	Code            string            `json:"code,omitempty"`  // detail of the reason: the issuer's code, a dispute's reason, or what decided
-	By              string            `json:"by,omitempty"`    // id of the user, API key or rule that decided
+	By              string            `json:"by,omitempty"`    // id of the user, API key or rule that asked or decided
 	Amount          money.Amount      `json:"amount,omitzero"` // the amount that the reason is about
 	IssuerReference string            `json:"issuerReference,omitempty"`
 	Event           string            `json:"event,omitempty"` // type of the event that reports it

@@ -147,7 +147,7 @@ func (p proof) sum(r *http.Request, body []byte) []byte {
 	hash := sha256.Sum256(body)
 	m := hmac.New(sha256.New, p.key.key)
 	for _, part := range []string{p.key.caller, p.key.target, p.instance, p.at, p.nonce, r.Method, r.URL.RequestURI(),
-		r.Header.Get("Content-Type"), r.Header.Get(requestIDHeader), r.Header.Get("Connect-Timeout-Ms"), hex.EncodeToString(hash[:])} {
+		r.Header.Get("Content-Type"), r.Header.Get(requestIDHeader), r.Header.Get(actorHeader), r.Header.Get("Connect-Timeout-Ms"), hex.EncodeToString(hash[:])} {
 		_, _ = io.WriteString(m, strconv.Itoa(len(part))+":"+part+"\n")
 	}
 	return m.Sum(nil)

@@ -119,6 +119,7 @@ func (p *Peer) try(
 	if id := obs.RequestID(ctx); id != "" {
 		request.Header().Set(requestIDHeader, id)
 	}
+	setActor(ctx, request.Header())
 	r.sent = false
 	start := time.Now()
 	response, err := client.CallUnary(withRoute(ctx, r), request)
@@ -207,7 +208,7 @@ func (s *Server) Handler() http.Handler {
 	return s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(obs.WithRequestID(r.Context(), r.Header.Get(requestIDHeader)), maxTimeout)
 		defer cancel()
-		s.mux.ServeHTTP(w, r.WithContext(ctx))
+		s.mux.ServeHTTP(w, r.WithContext(withActor(ctx, r.Header)))
 	}))
 }
 

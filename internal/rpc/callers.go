@@ -22,7 +22,7 @@ const (
 var permits = map[string]map[string][]string{
 	UsersService: {GatewayService: strings.Fields(`GetIdempotency PutIdempotency
 		SignUp SignIn Authenticate SignOut Me GetAccount SetMethods SetTimeZone Clock MoveClock
-		CreateKey Keys GetKey RotateKey RevokeKey AuthenticateKey AuthenticateSecret
+		Activity Exported CreateKey Keys GetKey RotateKey RevokeKey AuthenticateKey AuthenticateSecret
 		Policy Sessions EndSession EndSessions ChangePassword RequestReset Reset SendConfirmation Confirm
 		Security BeginTOTP ConfirmTOTP EndTOTP RenewRecovery
 		BeginPasskey AddPasskey RenamePasskey RemovePasskey BeginPasskeySignIn SignInPasskey

@@ -226,6 +226,7 @@ func ServeUsers(s *Server, svc merchant.Service, store idempotency.Store) {
 	})
 	serveAPIKeys(s, svc)
 	serveClocks(s, svc)
+	serveActivity(s, svc)
 	serveAccess(s, svc)
 }
 

@@ -139,6 +139,7 @@ func newWorld(t *testing.T) *world {
 				Sessions:   w.store,
 				Clocks:     w.store,
 				Access:     w.store,
+				Activity:   w.store,
 				Ring:       w.ring,
 				PublicURL:  public,
 				Now:        now,

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/idempotency"
@@ -64,6 +65,7 @@ func (l *Local) PutListEntry(ctx context.Context, e Entry, by string, t *idempot
 	if err != nil {
 		return Entry{}, err
 	}
+	ctx = l.did(ctx, e.Account, activity.ListEntrySaved, e.ID, map[string]string{"mode": e.Mode, "list": string(e.Kind), "action": string(e.Action)})
 	if err := l.Store.PutFraudListEntry(ctx, e, record); err != nil {
 		return Entry{}, err
 	}
@@ -172,6 +174,7 @@ func Canonical(kind Kind, v string) (value, rule string) {
 
 // DeleteListEntry implements Service. A missing entry is fault.NotFound.
 func (l *Local) DeleteListEntry(ctx context.Context, account, mode, id string) error {
+	ctx = l.did(ctx, account, activity.ListEntryDeleted, id, map[string]string{"mode": mode})
 	if err := l.Store.DeleteFraudListEntry(ctx, account, mode, id); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud/rule"
 	"github.com/paylink/paylink/internal/id"
@@ -83,6 +84,11 @@ func New(c Config) *Local {
 
 // DefaultPolicy returns the policy of an account that has not chosen one.
 func DefaultPolicy() Policy { return Policy{FailOpen: true} }
+
+// did returns ctx with an event, which the next commit writes.
+func (l *Local) did(ctx context.Context, account, kind, target string, details map[string]string) context.Context {
+	return activity.Record(ctx, activity.Event{Account: account, At: l.Now(), Kind: kind, Target: target, Details: details})
+}
 
 // changed applies the change in this process at once; the others read it within a second. If it
 // fails, the next reload applies it.
@@ -173,6 +179,7 @@ func (l *Local) putRule(ctx context.Context, r Rule, by string, t *idempotency.T
 	if err != nil {
 		return Rule{}, err
 	}
+	ctx = l.did(ctx, next.Account, activity.RuleSaved, next.ID, map[string]string{"name": next.Name, "mode": next.Mode, "state": next.State})
 	return next, l.Store.PutFraudRule(ctx, next, expected, record)
 }
 
@@ -293,6 +300,7 @@ func (l *Local) DeleteRule(ctx context.Context, account, mode, id string) error 
 	}
 
 	r.Version, r.State, r.UpdatedAt = r.Version+1, Deleted, l.Now().UTC().Truncate(time.Microsecond)
+	ctx = l.did(ctx, r.Account, activity.RuleDeleted, r.ID, map[string]string{"name": r.Name, "mode": r.Mode})
 	if err := l.Store.DeleteFraudRule(ctx, r); err != nil {
 		return err
 	}
@@ -360,6 +368,7 @@ func (l *Local) PutPolicy(ctx context.Context, account, mode string, p Policy) (
 		)
 	}
 	p.UpdatedAt = l.Now().UTC().Truncate(time.Microsecond)
+	ctx = l.did(ctx, account, activity.FraudPolicySaved, account, map[string]string{"mode": mode})
 	if err := l.Store.PutFraudPolicy(ctx, account, mode, p); err != nil {
 		return Policy{}, err
 	}

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/fraud"
 	"github.com/paylink/paylink/internal/gateway/answer"
@@ -202,9 +203,9 @@ func (a *API) serve(rt Route) http.Handler {
 		// A change survives the client: it keeps the request's values but not its
 		// cancellation.
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), callTimeout)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(q.Context()), callTimeout)
 			defer cancel()
-			q.Request = r.WithContext(ctx)
+			q.Request = q.WithContext(ctx)
 		}
 
 		if r.Method == http.MethodPost {
@@ -230,9 +231,11 @@ func (a *API) serve(rt Route) http.Handler {
 // call as soon as its account is known, so calls that fail a later check count too.
 func (a *API) admit(rt Route, q *request) error {
 	var err error
+	q.Request = answer.By(q.Request, activity.Actor{})
 	if q.caller, err = a.authenticate(rt, q.Request, q.w.Header()); err != nil {
 		return err
 	}
+	q.Request = answer.By(q.Request, q.caller.actor())
 
 	if a.Limit != nil && q.caller.account != "" {
 		if err := a.Limit(q.Context(), q.w.Header(), q.caller.account); err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
@@ -22,7 +23,7 @@ const secretPrefix = "pl_"
 type caller struct {
 	account string
 	mode    string
-	session string // the session token of a signed-in user; "" for a key
+	session string // the id of a signed-in user's session; "" for a key
 	user    string // the id of a signed-in user; "" for a key
 	key     string // the id of a key; "" for a user
 	bound   bool   // a key acts only in its own mode
@@ -34,6 +35,14 @@ func (c caller) by() string {
 		return c.user
 	}
 	return c.key
+}
+
+// actor returns the caller as the activity of the account names it.
+func (c caller) actor() activity.Actor {
+	if c.key != "" {
+		return activity.Actor{Kind: activity.Key, ID: c.key}
+	}
+	return activity.Actor{Kind: activity.User, ID: c.user, Session: c.session}
 }
 
 // scope returns the space of the caller's idempotency keys. Two accounts, and the two modes

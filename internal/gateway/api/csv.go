@@ -29,6 +29,13 @@ func (a *API) exportPayments(q *request) {
 		return
 	}
 
+	if q.Method != http.MethodHead {
+		if err := a.Merchants.Exported(q.Context(), q.caller.account, "payments"); err != nil {
+			a.fail(q.w, q.Request, err)
+			return
+		}
+	}
+
 	h := q.w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
 	h.Set("Content-Disposition", `attachment; filename="payments.csv"`)

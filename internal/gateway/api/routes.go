@@ -68,6 +68,7 @@ func Routes() []Route { return routes }
 // routes is written once and never changed.
 var routes = slices.Concat(
 	in(userRoutes(), func(r Records) idempotency.Store { return r.Users }),
+	in(activityRoutes(), func(r Records) idempotency.Store { return r.Users }),
 	in(linkRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(formRoutes(), func(r Records) idempotency.Store { return r.Links }),
 	in(paymentRoutes(), func(r Records) idempotency.Store { return r.Transactions }),

@@ -85,7 +85,8 @@ func newWorldWith(t *testing.T, open func(*sqlstore.Store, string) fraud.Service
 	)
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
 	merchants := merchant.New(merchant.Config{
-		Users: store, Keys: store, Sessions: store, Clocks: store, Access: store, Ring: ring, PublicURL: public, Now: now,
+		Users: store, Keys: store, Sessions: store, Clocks: store, Access: store, Activity: store,
+		Ring: ring, PublicURL: public, Now: now,
 		Connectors: known,
 	})
 	hooks := notify.New(notify.Config{Store: store, Queue: nowhere{}, Now: now, Keys: notify.Keys{

@@ -97,7 +97,7 @@ type Dashboard struct {
 var menu = []frame.Entry{
 	overview.Overview, payments.Entry, review.Entry, links.Entry, forms.Entry, protection.Entry, overview.Balance,
 	webhooks.Entry, keys.Entry,
-	account.Methods, account.Settings, account.Notifications, account.Team, account.Security,
+	account.Methods, account.Settings, account.Notifications, account.Team, account.Activity, account.Security,
 }
 
 // New returns the dashboard. It fails if the public URL is not absolute.

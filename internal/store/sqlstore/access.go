@@ -23,7 +23,7 @@ var _ merchant.AccessStore = (*Store)(nil)
 // other's rows in one order too. A refusal (merchant.ErrToken, ErrTaken, ErrChanged) comes before
 // any write that others might wait for. After an error of kind Unavailable the outcome is unknown.
 func (s *Store) Apply(ctx context.Context, c merchant.Change) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, part := range []func(*sqldb.Tx, merchant.Change) error{spendToken, makeUser, putGuard, changeUser, changeTokens, changeSessions} {
 			if err := part(t, c); err != nil {
 				return err
@@ -353,7 +353,7 @@ func list[T any](ctx context.Context, s *Store, scan func(sqldb.Scanner) (T, err
 // WithdrawInvitation implements merchant.AccessStore. The invitation's unsent email is dropped in
 // the same commit. An invitation that was used or withdrawn is fault.NotFound.
 func (s *Store) WithdrawInvitation(ctx context.Context, account, id string, at time.Time) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err := t.Exec(
 			"UPDATE tokens SET used_at = $1 WHERE account = $2 AND id = $3 AND kind = $4 AND used_at = 0",
 			sqldb.Micros(at),
@@ -394,7 +394,7 @@ func (s *Store) SessionsByUser(ctx context.Context, user string, now time.Time, 
 // TouchSessions implements merchant.AccessStore. The ids are sorted, so that two processes that
 // touch the same sessions lock the rows in the same order and do not deadlock.
 func (s *Store) TouchSessions(ctx context.Context, seen map[string]time.Time) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(seen)) { // a fixed order in every process
 			if _, err := t.Exec("UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1", sqldb.Micros(seen[id]),
 				id); err != nil {

@@ -27,7 +27,7 @@ func bookLock(account string) []string {
 // writeBook runs a change of a book, and raises its revision if fn reports a change. Writers of one
 // book are serialized by its lock, so fn may count rows and refuse.
 func (s *Store) writeBook(ctx context.Context, account, mode string, fn func(t *sqldb.Tx) (changed bool, err error)) error {
-	return s.db.Write(ctx, bookLock(account), func(t *sqldb.Tx) error {
+	return s.write(ctx, bookLock(account), func(t *sqldb.Tx) error {
 		changed, err := fn(t)
 		if err != nil || !changed {
 			return err

@@ -96,7 +96,7 @@ func (s *Store) PutMethods(ctx context.Context, account string, revision int64, 
 	if err != nil {
 		return err
 	}
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		s.accounts.forgetAfter(t, account)
 		n, err := t.Exec(
 			"UPDATE accounts SET methods = $1, revision = revision + 1 WHERE id = $2 AND revision = $3",
@@ -121,7 +121,7 @@ func (s *Store) PutTimeZone(ctx context.Context, account, zone string, first boo
 		update += " AND time_zone = ''"
 	}
 
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		s.accounts.forgetAfter(t, account)
 		_, err := t.Exec(update, zone, account)
 		return err
@@ -169,7 +169,7 @@ func unbase64(s string) ([]byte, error) {
 // CreateKey implements merchant.KeyStore. An id that exists is an error of the engine: ids are
 // random, so a caller never repeats one.
 func (s *Store) CreateKey(ctx context.Context, k merchant.Key, r *idempotency.Record) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		if err := putKey(t, k, ""); err != nil {
 			return err
 		}
@@ -255,7 +255,7 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 		return err
 	}
 
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		s.keys.forgetAfter(t, k.ID)
 		n, err := t.Exec(`UPDATE api_keys SET name = $1, scopes = $2, hash = $3, previous_hash = $4, previous_until = $5, expires_at = $6,
 			revoked_at = $7, revision = revision + 1 WHERE id = $8 AND account = $9 AND revision = $10`,
@@ -274,7 +274,7 @@ func (s *Store) UpdateKey(ctx context.Context, k merchant.Key, r *idempotency.Re
 // TouchKeys implements merchant.KeyStore. The ids are sorted, so that two processes do not
 // deadlock.
 func (s *Store) TouchKeys(ctx context.Context, used map[string]time.Time) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		for _, id := range slices.Sorted(maps.Keys(used)) { // a fixed order in every process
 			at := used[id]
 			s.keys.forgetAfter(t, id)
@@ -322,7 +322,7 @@ func (s *Store) PruneSessions(ctx context.Context, before time.Time, limit int) 
 
 // RevokeSession implements merchant.SessionStore. An unknown id is not an error.
 func (s *Store) RevokeSession(ctx context.Context, id string, at time.Time) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		_, err := t.Exec("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at = 0", sqldb.Micros(at), id)
 		return err
 	})

@@ -78,7 +78,7 @@ func fromBase64(s string) ([]byte, error) {
 // exists stays unchanged.
 func (s *Store) CreateEndpoint(ctx context.Context, e notify.Endpoint, r *idempotency.Record) error {
 	e.Revision = 1
-	return s.db.Write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
+	return s.write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
 		n, err := putEndpoint(t, e)
 		if err != nil || n == 0 {
 			return err // 0: this same endpoint is already stored
@@ -187,7 +187,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 		return err
 	}
 
-	return s.db.Write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
+	return s.write(ctx, []string{e.Account}, func(t *sqldb.Tx) error {
 		before, err := scanEndpoint(t.Row("SELECT "+endpointColumns+" FROM webhook_endpoints WHERE id = $1 AND account = $2", e.ID, e.Account))
 		if fault.KindOf(err) == fault.KindNotFound {
 			return notify.ErrConflict
@@ -222,7 +222,7 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e notify.Endpoint, events []
 // DeleteEndpoint implements notify.Store. Waiting deliveries stay in the queue; the worker finds
 // the endpoint gone.
 func (s *Store) DeleteEndpoint(ctx context.Context, account, id string) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		n, err := t.Exec("DELETE FROM webhook_endpoints WHERE id = $1 AND account = $2", id, account)
 		if err == nil && n == 0 {
 			return fault.NotFound("webhook endpoint")
@@ -267,7 +267,7 @@ func scanDelivery(row sqldb.Scanner, more ...any) (notify.Delivery, error) {
 // failure, change the endpoint; other outcomes change and lock nothing there. A pending delivery
 // never replaces a stored one, because its try may have ended by then.
 func (s *Store) RecordDelivery(ctx context.Context, d notify.Delivery, r *idempotency.Record) error {
-	return s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
+	return s.write(ctx, nil, func(t *sqldb.Tx) error {
 		err := putDelivery(
 			t,
 			d,

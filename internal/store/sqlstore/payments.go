@@ -169,7 +169,7 @@ func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
 		return err
 	}
 
-	return s.db.Write(ctx, []string{c.Payment.Account}, func(t *sqldb.Tx) error {
+	return s.write(ctx, []string{c.Payment.Account}, func(t *sqldb.Tx) error {
 		if c.Use != payment.UseNone {
 			s.links.forgetAfter(t, c.Payment.Link)
 		}

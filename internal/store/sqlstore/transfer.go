@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/archive"
 	"github.com/paylink/paylink/internal/idempotency"
 	"github.com/paylink/paylink/internal/link"
@@ -70,15 +71,13 @@ func (s *Store) EachMerchant(ctx context.Context, visit func(archive.Merchant) e
 		return err
 	}
 
-	return eachRow(
-		ctx,
-		s,
-		"SELECT "+deliveryColumns+", body FROM webhook_deliveries ORDER BY id",
-		scanWholeDelivery,
-		func(d notify.Delivery) error {
-			return visit(archive.Merchant{Delivery: &d})
-		},
-	)
+	if err := eachRow(ctx, s, "SELECT "+deliveryColumns+", body FROM webhook_deliveries ORDER BY id", scanWholeDelivery,
+		func(d notify.Delivery) error { return visit(archive.Merchant{Delivery: &d}) }); err != nil {
+		return err
+	}
+	return eachRow(ctx, s, "SELECT count, doc FROM activity ORDER BY at, id", scanActivity, func(e activity.Event) error {
+		return visit(archive.Merchant{Activity: &e})
+	})
 }
 
 // ids returns the ids of a query with one column. They are read to the end first, so that no reader
@@ -176,6 +175,8 @@ func loadMerchant(t *sqldb.Tx, m archive.Merchant) error {
 		return err
 	case m.Delivery != nil:
 		return putDelivery(t, *m.Delivery, " ON CONFLICT (id) DO NOTHING")
+	case m.Activity != nil:
+		return putActivity(t, []activity.Event{*m.Activity})
 	}
 
 	return nil

@@ -22,7 +22,7 @@ func TestAccountsFromBeforeZones(t *testing.T) {
 		statements := []string{"ALTER TABLE accounts DROP COLUMN time_zone",
 			"DROP INDEX mails_payers_by_network", "ALTER TABLE mails DROP COLUMN network",
 			"ALTER TABLE mail_refusals DROP COLUMN links", "ALTER TABLE mail_refusals DROP COLUMN receipts",
-			"DROP TABLE needed_keys",
+			"DROP TABLE needed_keys", "DROP TABLE activity",
 			"DELETE FROM goose_db_version WHERE version_id >= 25",
 			"INSERT INTO accounts (id, name, methods, revision, created_at, confirmed_at) VALUES ('" + account + "', 'Ada', '[]', 1, 1000000, 0)"}
 		if path, isFile := strings.CutPrefix(url, "sqlite:"); isFile {

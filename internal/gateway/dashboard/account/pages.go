@@ -1,5 +1,5 @@
 // Package account serves the settings of the account and the user: payment methods, time
-// zone, notifications, the team, and sign-in.
+// zone, notifications, the team, sign-in, and who did what.
 package account
 
 import (
@@ -67,7 +67,8 @@ func New(f *frame.Frame, c Config) *Pages { return &Pages{f, c} }
 
 // Routes returns the section's pages and changes.
 func (d *Pages) Routes() []frame.Route {
-	return slices.Concat(d.securityRoutes(), d.teamRoutes(), d.settingsRoutes(), d.methodRoutes(), d.notificationRoutes())
+	return slices.Concat(d.securityRoutes(), d.teamRoutes(), d.settingsRoutes(), d.methodRoutes(), d.notificationRoutes(),
+		d.activityRoutes())
 }
 
 // visit is a request for one of these pages.

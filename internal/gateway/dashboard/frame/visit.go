@@ -18,6 +18,7 @@ import (
 
 	"github.com/a-h/templ"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/fault"
 	"github.com/paylink/paylink/internal/gateway/answer"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
@@ -109,7 +110,7 @@ func (d *Frame) serve(rt Route, mode string) http.Handler {
 		v := &Visit{Writer: w, d: d, entry: rt.Entry, Mode: mode, inMode: mode != "", open: rt.Open, taken: map[string]bool{"lang": true}}
 		r, v.hidden = answer.WithoutNumbers(r)
 		v.Print = d.language(w, r)
-		v.Request = r.WithContext(i18n.With(r.Context(), v.Print))
+		v.Request = answer.By(r.WithContext(i18n.With(r.Context(), v.Print)), activity.Actor{})
 		v.headers()
 		if err := d.cross.Check(r); err != nil {
 			v.fail(
@@ -206,7 +207,8 @@ func (v *Visit) signedIn() error {
 	}
 
 	v.Token, v.Session, v.User, v.Account = c.Value, s, user, account
-	v.Request = v.WithContext(parts.InZone(v.Context(), account.Zone()))
+	v.Request = answer.By(v.WithContext(parts.InZone(v.Context(), account.Zone())),
+		activity.Actor{Kind: activity.User, ID: user.ID, Session: s.ID})
 	return nil
 }
 
@@ -414,6 +416,11 @@ func (v *Visit) CSV(name string, header []string, rows iter.Seq2[[]string, error
 	h.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
 	if v.Method == http.MethodHead {
 		return nil
+	}
+	if err := v.d.config.Merchants.Exported(v.Context(), v.Account.ID, name); err != nil {
+		h.Del("Content-Type")
+		h.Del("Content-Disposition")
+		return err
 	}
 
 	out := csv.NewWriter(v.Writer)
