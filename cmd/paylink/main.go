@@ -142,6 +142,7 @@ type commands struct {
 	Lake     lakes    `cmd:"" help:"Manage the Parquet files for other engines."`
 	Fraud    frauds   `cmd:"" help:"Manage fraud models, and the installation's rules, lists and policy."`
 	Invite   invite   `cmd:"" help:"Invite a person to sign up with a new account."`
+	Activity doings   `cmd:"" help:"Print who did what, as JSON lines; works while the server runs."`
 	Probe    probe    `cmd:"" help:"Check health; exits 0 if healthy. For containers without a shell."`
 	Licenses struct{} `cmd:"" help:"Print the licenses of all software in this binary."`
 	Assets   struct{} `cmd:"" help:"List the scripts and style sheets of the pages with their hashes."`
@@ -160,6 +161,13 @@ type remoteCommands struct {
 	Trigger  trigger         `cmd:"" help:"Cause an event in test mode."`
 	Clock    clockCommands   `cmd:"" help:"Show or advance the test clock."`
 	Webhooks webhookCommands `cmd:"" help:"Redeliver webhooks over the API."`
+}
+
+// doings holds the flags of the command that prints who did what.
+type doings struct {
+	stores
+	Since  time.Duration `help:"How far back to begin." default:"24h"`
+	Follow bool          `help:"Keep running, and print what is done."`
 }
 
 // migrate holds the flags of the command that migrates the store.
@@ -375,6 +383,8 @@ func dispatch(ctx context.Context, command string, c commands, out, errs io.Writ
 		return app.RestoreKeys(c.Keys.Restore.config(), c.Keys.Restore.File, c.Keys.Restore.Identity, out)
 	case "link verify <url>":
 		return app.VerifyLink(c.Link.Verify.config(), c.Link.Verify.URL, c.Link.Verify.JWKS, out)
+	case "activity":
+		return app.PrintActivity(ctx, c.Activity.config(), time.Now().Add(-c.Activity.Since), c.Activity.Follow, out)
 	case "invite <email>":
 		return app.Invite(ctx, c.Invite.config(), c.Invite.Email, out)
 	case "receipt verify <receipt>":

@@ -38,26 +38,26 @@ const (
 
 // Actor is who makes a change.
 type Actor struct {
-	Kind    string // "" is System
-	ID      string // of the user or API key; the name of the command
-	Session string // of a user
-	Network string // the first bits of the address
-	Agent   string // as the browser or program calls itself
-	Request string // id of the request
+	Kind    string `json:"type"`                // "" is System
+	ID      string `json:"id,omitempty"`        // of the user or API key; the name of the command
+	Session string `json:"session,omitempty"`   // of a user
+	Network string `json:"network,omitempty"`   // the first bits of the address
+	Agent   string `json:"userAgent,omitempty"` // as the browser or program calls itself; who runs the command
+	Request string `json:"requestId,omitempty"` // id of the request
 }
 
 // Event is one thing that somebody did, or tried to do.
 type Event struct {
-	ID      string
-	Account string // "" for what belongs to no account, such as a sign-in under an unknown login
-	At      time.Time
-	Kind    string // one of Kinds
-	Actor   Actor
-	Target  string // id of the object
-	Outcome string
-	Details map[string]string `json:",omitempty"`
+	ID      string            `json:"id"`
+	Account string            `json:"account,omitempty"` // "" for a sign-in under an unknown login, and other things of no account
+	At      time.Time         `json:"createdAt"`
+	Kind    string            `json:"kind"` // one of Kinds
+	Actor   Actor             `json:"actor"`
+	Target  string            `json:"target,omitempty"` // id of the object
+	Outcome string            `json:"outcome"`
+	Details map[string]string `json:"details,omitempty"`
 	// Count is how often it happened since At, in an entry that folds.
-	Count int64
+	Count int64 `json:"count"`
 	// Folds says that events of the same hour, actor and target are one entry.
 	Folds bool `json:"-"`
 }

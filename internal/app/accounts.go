@@ -62,7 +62,7 @@ func Invite(ctx context.Context, cfg Config, email string, out io.Writer) (err e
 	local := merchant.New(merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Activity: store, Ring: ring,
 		PublicURL: public.String(),
 		Mails:     cfg.mails(), Now: time.Now, Log: slog.New(slog.DiscardHandler)})
-	made, err := local.InviteMerchant(ctx, email, "")
+	made, err := local.InviteMerchant(byCommand(ctx, "invite"), email, "")
 	if err != nil {
 		return err
 	}

@@ -146,8 +146,12 @@ type proof struct {
 func (p proof) sum(r *http.Request, body []byte) []byte {
 	hash := sha256.Sum256(body)
 	m := hmac.New(sha256.New, p.key.key)
-	for _, part := range []string{p.key.caller, p.key.target, p.instance, p.at, p.nonce, r.Method, r.URL.RequestURI(),
-		r.Header.Get("Content-Type"), r.Header.Get(requestIDHeader), r.Header.Get(actorHeader), r.Header.Get("Connect-Timeout-Ms"), hex.EncodeToString(hash[:])} {
+	parts := []string{p.key.caller, p.key.target, p.instance, p.at, p.nonce, r.Method, r.URL.RequestURI(),
+		r.Header.Get("Content-Type"), r.Header.Get(requestIDHeader), r.Header.Get("Connect-Timeout-Ms"), hex.EncodeToString(hash[:])}
+	if actor := r.Header.Get(actorHeader); actor != "" { // callers of an earlier version name none
+		parts = append(parts, actor)
+	}
+	for _, part := range parts {
 		_, _ = io.WriteString(m, strconv.Itoa(len(part))+":"+part+"\n")
 	}
 	return m.Sum(nil)

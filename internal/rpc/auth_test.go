@@ -206,6 +206,7 @@ func TestProofCoversTheRequest(t *testing.T) {
 	send("a query", sent.path+"?a=b", sent.body, nil, refused)
 	send("another deadline", sent.path, sent.body, map[string]string{"Connect-Timeout-Ms": "60000"}, refused)
 	send("another id", sent.path, sent.body, map[string]string{"Request-Id": "x"}, refused)
+	send("another actor", sent.path, sent.body, map[string]string{"Actor": "eyJ0eXBlIjoidXNlciJ9"}, refused)
 	send("another time", sent.path, sent.body, altered(2, earlier(t, auth[2])), refused)
 	send("another nonce", sent.path, sent.body, altered(3, "another"), refused)
 	send("another instance", sent.path, sent.body, altered(4, "another"), refused)

@@ -24,7 +24,7 @@ const (
 
 // pairInfo is the purpose for which the key of a pair is derived. It changes together with what
 // the mac covers.
-const pairInfo = "paylink internal call v3"
+const pairInfo = "paylink internal call v2"
 
 // root is a secret from which the keys of all pairs are derived. Only the operator holds it.
 type root struct {

@@ -88,6 +88,25 @@ func scanActivity(row sqldb.Scanner) (e activity.Event, err error) {
 	return e, err
 }
 
+// EachActivity calls visit for the events of all accounts from a time on, oldest first.
+func (s *Store) EachActivity(ctx context.Context, from time.Time, visit func(activity.Event) error) error {
+	rows, err := s.db.Query(ctx, "SELECT count, doc FROM activity WHERE at >= $1 ORDER BY at, id", sqldb.Micros(from))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		e, err := scanActivity(rows)
+		if err == nil {
+			err = visit(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // PruneActivity implements activity.Store.
 func (s *Store) PruneActivity(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = s.db.Write(ctx, nil, func(t *sqldb.Tx) error {
