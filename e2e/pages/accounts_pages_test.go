@@ -73,6 +73,7 @@ func (g *gallery) accountPages(a account) {
 	a.form(`form[action$="/invitations"] button`, "#email", "grace.brewster.hopper@navy.example.com")
 	a.says("is on its way")
 	g.show("/dashboard/account/invitations", "invitations")
+	g.show("/dashboard/account/activity", "activity")
 	g.show(security, "security")
 	a.form(`form[action$="/codes"] button`, "#codes-password", "not the password")
 	g.b.Run(harness.WaitErrors)

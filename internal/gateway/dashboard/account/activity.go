@@ -133,30 +133,10 @@ type activityView struct {
 	Table    parts.Table
 }
 
-// people returns the names of the account's users and keys, by id.
-func (v *visit) people() (map[string]string, error) {
-	users, err := v.d.Merchants.Users(v.Context(), v.Account.ID)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := v.d.Merchants.Keys(v.Context(), v.Account.ID, "", merchant.MaxKeyPage)
-	if err != nil {
-		return nil, err
-	}
-	names := make(map[string]string, len(users)+len(keys))
-	for _, u := range users {
-		names[u.ID] = u.Username
-	}
-	for _, k := range keys {
-		names[k.ID] = k.Name
-	}
-	return names, nil
-}
-
 // showActivity shows who did what, newest first. With an invalid filter it shows the problem and no
 // rows.
 func (d *Pages) showActivity(v *visit) error {
-	people, err := v.people()
+	people, err := v.People()
 	if err != nil {
 		return err
 	}
@@ -281,7 +261,7 @@ func timesText(ctx context.Context, e activity.Event) string {
 
 // exportActivity streams the events that match the filter as CSV, newest first, at most maxExported.
 func (d *Pages) exportActivity(v *visit) error {
-	people, err := v.people()
+	people, err := v.People()
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func TestF52RefundBesideDispute(t *testing.T) {
 		t.Fatalf("refunded %d", got.RefundedMinor)
 	}
 	w.Post(at+"/refund", w.Sent(said, nil)).Has(t, "The refund was carried out.", "Refund asked despite the dispute:",
-		"of which €4.00 is disputed", "<code><bdi>usr_", "€12.50 of this payment was already refunded.")
+		"of which €4.00 is disputed", "<span><bdi>maria</bdi></span>", "€12.50 of this payment was already refunded.")
 	// A dispute that opens between the page and the click.
 	p = w.Paid()
 	at = "/dashboard/test/payments/" + p.ID

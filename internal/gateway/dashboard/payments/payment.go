@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/paylink/paylink/internal/gateway/dashboard/frame"
 	"github.com/paylink/paylink/internal/gateway/dashboard/parts"
 	"github.com/paylink/paylink/internal/gateway/dashboard/slip"
+	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/issuer"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/money"
@@ -250,8 +252,12 @@ func (v *visit) steps(p payment.Payment) []paymentStep {
 	c := p.Amount.Currency
 	var out []paymentStep
 	var before payment.Entry
+	people := v.people(p)
 	for _, e := range p.Log {
-		s := paymentStep{At: e.At, Actor: v.actor(e.Actor)}
+		s := paymentStep{At: e.At, Actor: cmp.Or(people[e.By], v.actor(e.Actor))}
+		if people[e.By] != "" {
+			e.By = "" // the name says it
+		}
 		s.Reason, s.Detail, s.English = v.reason(e)
 		if strings.HasPrefix(e.Event, "fraud.") || strings.HasPrefix(e.Event, "dispute.") {
 			s.Text, s.Tone, s.Icon = v.d.Beside.Step(v.Visit, before, e)
@@ -268,6 +274,19 @@ func (v *visit) steps(p payment.Payment) []paymentStep {
 		out = append(out, s)
 	}
 	return out
+}
+
+// people returns the names of the users and API keys of the account, if the payment's log refers to
+// any. If they cannot be read, the log shows ids: a page about money does not fail for a name.
+func (v *visit) people(p payment.Payment) map[string]string {
+	if !slices.ContainsFunc(p.Log, func(e payment.Entry) bool { return id.Valid(id.User, e.By) || id.Valid(id.Key, e.By) }) {
+		return nil
+	}
+	people, err := v.People()
+	if err != nil {
+		v.d.Log.WarnContext(v.Context(), "names of users and keys are missing on a payment's page", "error", err)
+	}
+	return people
 }
 
 func (v *visit) actor(name string) string {

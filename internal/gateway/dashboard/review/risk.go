@@ -161,10 +161,14 @@ func (v *visit) riskFacts(p payment.Payment) []parts.Fact {
 	return out
 }
 
-// whoCell returns who decided: the reader, or the id of another user or of a key.
+// whoCell returns who decided: the reader, or the name of another user or of a key; its id if the name
+// is not known.
 func (v *visit) whoCell(id string) templ.Component {
 	if id == v.User.ID {
 		return parts.Text(v.Print.T("review.you"))
+	}
+	if people, err := v.People(); err == nil && people[id] != "" {
+		return parts.Text(people[id])
 	}
 	return parts.Code(id)
 }
