@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/paylink/paylink/internal/activity"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/ledger"
 )
@@ -65,6 +66,7 @@ type Aside struct {
 // Batch is what a sharded source delivers at once, with the checkpoints after it.
 type Batch struct {
 	Events      []Event
+	Activity    []activity.Event  // who made changes
 	Aside       []Aside           // what could not be read
 	Checkpoints map[string]string // shard to its new checkpoint; empty: forget the shard
 	// Fresh says that Checkpoints are complete: the source was read again from what it keeps,

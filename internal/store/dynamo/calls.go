@@ -130,14 +130,22 @@ func (s *Store) query(ctx context.Context, q dynamodb.QueryInput) (page []item, 
 }
 
 // write is one item of a commit: a put of an item, or an update of a key. key and update belong to
-// an update; a put has its key in the item. condition is required: it is what makes a repeated
-// write recognizable.
+// an update; a put has its key in the item. The condition is what makes a repeated write
+// recognizable; only a put that may be repeated has none.
 type write struct {
 	put       item
 	key       key
 	update    string
 	condition string
 	values    values
+}
+
+// when returns the condition of a put, or nil if it has none.
+func (w write) when() *string {
+	if w.condition == "" {
+		return nil
+	}
+	return &w.condition
 }
 
 // partition returns the partition of the item that is written.
@@ -220,7 +228,7 @@ func (s *Store) send(ctx context.Context, token string, writes []write) error {
 		for _, w := range writes {
 			var t types.TransactWriteItem
 			if w.put != nil {
-				t.Put = &types.Put{TableName: &s.table, Item: w.put, ConditionExpression: &w.condition, ExpressionAttributeValues: w.values,
+				t.Put = &types.Put{TableName: &s.table, Item: w.put, ConditionExpression: w.when(), ExpressionAttributeValues: w.values,
 					ReturnValuesOnConditionCheckFailure: old}
 			} else {
 				t.Update = &types.Update{TableName: &s.table, Key: w.key.item(), UpdateExpression: &w.update, ConditionExpression: &w.condition,
@@ -237,7 +245,7 @@ func (s *Store) send(ctx context.Context, token string, writes []write) error {
 
 	w := writes[0]
 	if w.put != nil {
-		out, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: w.put, ConditionExpression: &w.condition,
+		out, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: w.put, ConditionExpression: w.when(),
 			ExpressionAttributeValues: w.values, ReturnValuesOnConditionCheckFailure: old, ReturnConsumedCapacity: units})
 		if err == nil {
 			s.spent("PutItem", start, partition, true, one(out.ConsumedCapacity)...)

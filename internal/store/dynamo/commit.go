@@ -14,7 +14,7 @@ import (
 
 // CommitPayment implements payment.Store. The payment, with its log and all its events, is one item
 // under one condition. If a use of the link is reserved, released or taken again, the link is the
-// second item of a transaction, and the idempotency record, if any, the last. The only use of a
+// second item of a transaction, then come the idempotency record and who did it, if any. The only use of a
 // single-use link is completed in the payment alone; see view. If the link changed since it was
 // read, the change is built again, at most maxRebuilds times; then the error is store_busy.
 func (s *Store) CommitPayment(ctx context.Context, c payment.Change) error {
@@ -68,6 +68,11 @@ func (s *Store) commitOnce(ctx context.Context, c payment.Change) error {
 	if c.Record != nil {
 		writes = append(writes, putRecord(*c.Record))
 	}
+	did, err := putActivity(ctx)
+	if err != nil {
+		return err
+	}
+	writes = append(writes, did...)
 
 	err = s.commit(ctx, token(c.ID, writes), writes, func(place int, found item, again bool) error {
 		switch {

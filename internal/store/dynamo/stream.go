@@ -76,9 +76,9 @@ type walker struct {
 // portion is what a reader got from a shard. The reader continues when it is taken. A portion with
 // an error is the reader's last.
 type portion struct {
+	stream.Batch
+
 	shard      string
-	events     []stream.Event
-	aside      []stream.Aside
 	checkpoint string // empty: unchanged
 	err        error
 }
@@ -111,7 +111,7 @@ func (w *walker) walk(ctx context.Context) error {
 // take hands a batch over and records its checkpoints in known, once handle has stored them. An
 // empty batch is not handed over.
 func (w *walker) take(ctx context.Context, b stream.Batch) error {
-	if len(b.Events) == 0 && len(b.Checkpoints) == 0 && len(b.Aside) == 0 {
+	if len(b.Events) == 0 && len(b.Activity) == 0 && len(b.Checkpoints) == 0 && len(b.Aside) == 0 {
 		return nil
 	}
 	if err := w.handle(ctx, b); err != nil {
@@ -141,7 +141,7 @@ func (w *walker) rebuild(ctx context.Context, listed []shard) error {
 	err := w.s.scan(ctx, func(rows []item) error {
 		var b stream.Batch
 		for _, row := range rows {
-			b.Events, b.Aside = gatherChanges(b.Events, b.Aside, row, nil)
+			gatherChanges(&b, row, nil)
 		}
 		if err := w.s.complete(ctx, &b); err != nil {
 			return err
@@ -228,7 +228,8 @@ func (w *walker) gather(ctx context.Context, tick <-chan time.Time, portions <-c
 				return p.err
 			}
 
-			b := stream.Batch{Events: p.events, Aside: p.aside, Checkpoints: map[string]string{}}
+			b := p.Batch
+			b.Checkpoints = map[string]string{}
 			if p.checkpoint != "" {
 				b.Checkpoints[p.shard] = p.checkpoint
 			}
@@ -306,7 +307,7 @@ func (s *Store) readShard(ctx context.Context, arn, id, at string, out chan<- po
 		// Decode before the checkpoint moves: an error leaves the records to the next reader.
 		iterator = next
 		p := portion{}
-		if p.events, p.aside, err = s.eventsOf(ctx, records); err != nil {
+		if p.Batch, err = s.eventsOf(ctx, records); err != nil {
 			break
 		}
 
@@ -384,31 +385,35 @@ func (s *Store) records(ctx context.Context, iterator string) (list []streams.Re
 	return list, next, err
 }
 
-// eventsOf returns the events that records of the stream add, and the items that cannot be read.
-func (s *Store) eventsOf(ctx context.Context, records []streams.Record) ([]stream.Event, []stream.Aside, error) {
-	var b stream.Batch
+// eventsOf returns what records of the stream add, and the items that cannot be read.
+func (s *Store) eventsOf(ctx context.Context, records []streams.Record) (b stream.Batch, err error) {
 	for _, r := range records {
 		if r.Dynamodb == nil || len(r.Dynamodb.NewImage) == 0 {
 			continue // removed: only what has a time to live
 		}
-		b.Events, b.Aside = gatherChanges(b.Events, b.Aside, image(r.Dynamodb.NewImage), image(r.Dynamodb.OldImage))
+		gatherChanges(&b, image(r.Dynamodb.NewImage), image(r.Dynamodb.OldImage))
 	}
-	err := s.complete(ctx, &b)
-	return b.Events, b.Aside, err
+	return b, s.complete(ctx, &b)
 }
 
-// gatherChanges adds the events of a change. If the item cannot be read, it is set aside, because
-// it must not hold up the events of all others.
-func gatherChanges(events []stream.Event, aside []stream.Aside, now, was item) ([]stream.Event, []stream.Aside) {
-	more, err := changes(now, was)
-	if err != nil {
-		k := keyOf(now)
-		return events, append(
-			aside,
-			stream.Aside{Item: k.sk[strings.IndexByte(k.sk, '#')+1:], Account: accountOf(k.pk), Reason: err.Error(), At: time.Now()},
-		)
+// gatherChanges adds the events of a change, and who made it. If the item cannot be read, it is set
+// aside, because it must not hold up the events of all others.
+func gatherChanges(b *stream.Batch, now, was item) {
+	did, is, err := activityOf(now)
+	var more []stream.Event
+	if !is {
+		more, err = changes(now, was)
 	}
-	return append(events, more...), aside
+	switch {
+	case err != nil:
+		k := keyOf(now)
+		b.Aside = append(b.Aside, stream.Aside{Item: k.sk[strings.IndexByte(k.sk, '#')+1:], Account: accountOf(k.pk), Reason: err.Error(),
+			At: time.Now()})
+	case is:
+		b.Activity = append(b.Activity, did)
+	default:
+		b.Events = append(b.Events, more...)
+	}
 }
 
 // changes returns the events that an item contains now and did not contain before. Events are only

@@ -89,6 +89,9 @@ func (s *Store) AppendBatch(ctx context.Context, source string, b stream.Batch) 
 		if err := feed.PutAside(t, aside); err != nil {
 			return err
 		}
+		if err := putActivity(t, b.Activity); err != nil {
+			return err
+		}
 		// A fresh start forgets where the shards of the earlier stream were.
 		if b.Fresh {
 			if _, err := t.Exec("DELETE FROM relay_checkpoints WHERE source = $1", source); err != nil {
