@@ -290,7 +290,7 @@ var attempts = []mutation{
 		[]string{"./internal/gateway/pages -run I15"}},
 	{"X06", "the form shows a card number again", "internal/gateway/pages/submit.go",
 		`len(s) <= maxTypedBytes && !issuer.HasNumber(s) {`,
-		`len(s) <= maxTypedBytes {`,
+		`len(s) <= maxTypedBytes && (issuer.HasNumber(s) || true) {`,
 		[]string{"./internal/gateway/pages -run I15"}},
 	{"X07", "the API looks into no body for card numbers", "internal/gateway/api/api.go",
 		`	if err := noNumbers(q.body); err != nil {
@@ -307,7 +307,7 @@ var attempts = []mutation{
 		[]string{"./internal/gateway/dashboard -run I15"}},
 	{"X09", "a form of the dashboard shows a card number again", "internal/gateway/dashboard/parts/parts.go",
 		`	if issuer.HasNumber(f.Value) {`,
-		`	if false {`,
+		`	if issuer.HasNumber("") {`,
 		[]string{"./internal/gateway/dashboard -run I15"}},
 	{"X10", "an email of a payer counts for no network", "internal/mail/office/strangers.go",
 		`	d.m.Network = d.network
@@ -320,11 +320,11 @@ var attempts = []mutation{
 		}
 `,
 		``,
-		[]string{"./internal/store/sqlstore -run TestMails"}},
+		[]string{"./internal/store/sqlstore -run TestMailsOfManyAccounts"}},
 	{"X12", "a receipt is sent to a payer who unsubscribed", "internal/mail/office/worker.go",
 		`	if refused {
 		return unwanted(`,
-		`	if false {
+		`	if refused && false {
 		return unwanted(`,
 		[]string{"./internal/mail/office"}},
 	{"X13", "our own mail server's failures rest a domain", "internal/mail/office/worker.go",

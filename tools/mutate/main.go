@@ -42,7 +42,7 @@ type mutation struct {
 
 // mutations are all bugs, in the order of the table.
 func mutations() []mutation {
-	return slices.Concat(machine, books, carriers, stores, access, people, edge, attempts, cards)
+	return slices.Concat(machine, books, carriers, stores, access, people, edge, attempts, cards, doings)
 }
 
 // testTime limits one suite. A bug that makes a test hang is also found.

@@ -1,6 +1,9 @@
 package sqlstore_test
 
 import (
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +18,34 @@ INSERT INTO mail_refusals (account, address, created_at) VALUES ('acc_1', 'grace
 INSERT INTO mails (id, account, mode, recipient, kind, lang, data, due_at, status, created_at, reader) VALUES
 	('m1', 'acc_1', 'live', 'pay_1', 'receipt', 'en', '', 0, 'sent', 10, 'grace@mail.example')
 `
+
+// TestMailsOfManyAccountsKeepToALimit: accounts that mail one reader at once, through every writer,
+// exceed the reader's limit by none.
+func TestMailsOfManyAccountsKeepToALimit(t *testing.T) {
+	onEach(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		for n := range 20 {
+			reader := fmt.Sprintf("grace%d@mail.example", n)
+			var admitted atomic.Int64
+			var group sync.WaitGroup
+			for range 8 {
+				group.Go(func() {
+					m := mail.Message{ID: id.New(id.Mail), Account: id.New(id.Account), To: reader, Kind: mail.Link, Reader: reader, Sealed: []byte("x"),
+						CreatedAt: time.UnixMicro(20), DueAt: time.UnixMicro(20)}
+					err := s.PutMailWithin(t.Context(), m, []mail.Limit{{Reader: reader, Since: time.UnixMicro(5), Most: 1}})
+					if err == nil {
+						admitted.Add(1)
+					} else if mail.ReachedBound(err) == "" {
+						t.Error(err)
+					}
+				})
+			}
+			if group.Wait(); admitted.Load() != 1 {
+				t.Errorf("%d mails to %s", admitted.Load(), reader)
+			}
+		}
+	})
+}
 
 // TestMigration26 checks that a refusal from before is about links alone and can be extended, and
 // that emails from before still count for their account and reader, and for no network.

@@ -38,7 +38,9 @@ func TestActivityPage(t *testing.T) {
 	if err != nil || len(rows) != 2 || rows[1][2] != "payment.refund_requested" || rows[1][11] != p.ID || rows[1][7] == "" {
 		t.Errorf("%v, %v", rows, err)
 	}
-	w.Get(done+"?kind=data.exported").Has(t, "Downloaded data", "activity")
+	noted := w.Get(done + "?kind=data.exported")
+	noted.Has(t, "<small><bdi>activity</bdi></small>")
+	noted.Lacks(t, "Nothing found")
 
 	w.Get(at).Has(t, rows[1][7]) // the name, where it said "You" or nothing
 	// Nobody but the account sees it.
