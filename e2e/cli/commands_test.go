@@ -321,6 +321,15 @@ func restores(t *testing.T) {
 		t.Error("new keys were made beside a store in use")
 	}
 	harness.Worked(t, "restored the keys", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
+	seen, _, status := harness.Command(t, "activity", "--data", copied)
+	if status != 0 || !strings.Contains(seen, `"kind":"api_key.created"`) {
+		t.Errorf("the activity: %d %s", status, seen)
+	}
+	for line := range strings.Lines(seen) {
+		if e := harness.Decode[map[string]any](t, line); e["kind"] == nil || e["actor"] == nil || e["createdAt"] == nil {
+			t.Errorf("an entry of the activity: %s", line)
+		}
+	}
 	harness.Refused(t, "never overwritten", "keys", "restore", "--data", copied, "--identity", identity, filepath.Join(copied, "keys.age"))
 	harness.Worked(t, "opened ", "verify", "--data", copied)
 	if err := os.Remove(filepath.Join(copied, "keys.age")); err != nil {

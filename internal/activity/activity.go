@@ -58,7 +58,7 @@ type Event struct {
 	Details map[string]string `json:"details,omitempty"`
 	// Count is how often it happened since At, in an entry that folds.
 	Count int64 `json:"count"`
-	// Folds says that events of the same hour, actor and target are one entry.
+	// Folds says that events of the same hour, actor, target and reason are one entry.
 	Folds bool `json:"-"`
 }
 
@@ -114,7 +114,7 @@ func Pending(ctx context.Context) []Event {
 
 // folded returns what events share that are counted in one entry.
 func folded(e Event) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{e.Kind, e.Outcome, e.Actor.Kind, e.Actor.ID, e.Actor.Network, e.Target,
+	sum := sha256.Sum256([]byte(strings.Join([]string{e.Kind, e.Outcome, e.Details["reason"], e.Actor.Kind, e.Actor.ID, e.Actor.Network, e.Target,
 		e.At.Truncate(foldFor).Format(time.RFC3339)}, "\x00")))
 	return hex.EncodeToString(sum[:])
 }

@@ -49,13 +49,31 @@ func as(ctx context.Context, user, session string) context.Context {
 	return activity.With(ctx, a)
 }
 
-// refused notes a sign-in that failed, in one entry an hour for each user and network. An unknown
-// login belongs to no account, and its entry does not contain it: people type passwords there too.
+// firstInAWhile reports whether a lockout under a key has not been noted in this minute.
+func (l *Local) firstInAWhile(key string) bool {
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.lockouts[key]) < touchEvery {
+		return false
+	}
+	if len(l.lockouts) >= maxSeen {
+		clear(l.lockouts)
+	}
+	l.lockouts[key] = now
+	return true
+}
+
+// refused notes a sign-in that failed, in one entry an hour for each user, network and reason. Of a
+// user who is locked out, it counts one a minute. An unknown login belongs to no account, and its entry does not contain it: people type passwords there too.
 // If the store fails, the refusal stands all the same.
 func (l *Local) refused(ctx context.Context, c claim, cause error) {
 	f := fault.From(cause)
 	if f.Kind != fault.KindUnauthenticated && f.Kind != fault.KindRateLimited || f.Code == ErrOTPRequired.(*fault.Error).Code {
 		return
+	}
+	if f.Kind == fault.KindRateLimited && !l.firstInAWhile(c.key) {
+		return // so that a flood that is refused unchecked is not written down, one by one
 	}
 	who := User{}
 	if c.known {

@@ -133,4 +133,18 @@ func TestActivityOfRefusedSignIns(t *testing.T) {
 	if e := failed(""); e.Actor.ID != "" || e.Target != "" {
 		t.Errorf("an unknown login: %+v", e)
 	}
+
+	// A lockout is noted once a minute, however many try.
+	for range 10 {
+		try("ada", "not her password")
+	}
+	found, err := w.store.Activity(t.Context(), ada.Account, activity.Filter{Kind: activity.SignInFailed}, 10)
+	w.good(err)
+	counts := map[string]int64{}
+	for _, e := range found {
+		counts[e.Details["reason"]] += e.Count
+	}
+	if counts["credentials_invalid"] != 5 || counts["too_many_attempts"] != 1 || len(counts) != 2 {
+		t.Errorf("%v", counts)
+	}
 }

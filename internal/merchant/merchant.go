@@ -301,9 +301,10 @@ type Local struct {
 	hasher     *hasher
 	turns      turns // of guesses
 
-	mu      sync.Mutex
-	touched map[string]time.Time // last uses not written yet
-	seen    map[string]time.Time // of sessions
+	mu       sync.Mutex
+	touched  map[string]time.Time // last uses not written yet
+	seen     map[string]time.Time // of sessions
+	lockouts map[string]time.Time // when one was noted, by the key of its guesses
 }
 
 var _ Service = (*Local)(nil)
@@ -324,7 +325,7 @@ func New(c Config) *Local {
 		ring: c.Ring, connectors: c.Connectors,
 		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(c.Now, c.Log), passkeys: relyingParty(c.PublicURL),
 		resets:  make(chan resetRequest, maxResets),
-		touched: make(map[string]time.Time), seen: make(map[string]time.Time),
+		touched: make(map[string]time.Time), seen: make(map[string]time.Time), lockouts: make(map[string]time.Time),
 	}
 }
 

@@ -88,23 +88,11 @@ func scanActivity(row sqldb.Scanner) (e activity.Event, err error) {
 	return e, err
 }
 
-// EachActivity calls visit for the events of all accounts from a time on, oldest first.
-func (s *Store) EachActivity(ctx context.Context, from time.Time, visit func(activity.Event) error) error {
-	rows, err := s.db.Query(ctx, "SELECT count, doc FROM activity WHERE at >= $1 ORDER BY at, id", sqldb.Micros(from))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		e, err := scanActivity(rows)
-		if err == nil {
-			err = visit(e)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+// ActivityAfter returns at most limit events of all accounts, oldest first: those after a time, or of
+// that time and with a greater id.
+func (s *Store) ActivityAfter(ctx context.Context, at time.Time, id string, limit int) ([]activity.Event, error) {
+	return list(ctx, s, scanActivity, "SELECT count, doc FROM activity WHERE at > $1 OR (at = $1 AND id > $2) ORDER BY at, id LIMIT "+
+		strconv.Itoa(limit), sqldb.Micros(at), id)
 }
 
 // PruneActivity implements activity.Store.

@@ -236,7 +236,7 @@ func (v *visit) who(e activity.Event, people map[string]string) string {
 	case e.Actor.ID == "":
 		return v.Print.T("activity.stranger")
 	}
-	return v.Print.T("activity.gone")
+	return v.Print.T("activity.other")
 }
 
 // details returns what is known besides: facts of ours, in the words of the API.
