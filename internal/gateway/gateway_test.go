@@ -64,6 +64,9 @@ func TestStrictTransportSecurity(t *testing.T) {
 			if got := rec.Result().Header.Values("Strict-Transport-Security"); !slices.Equal(got, want) {
 				t.Errorf("%.20s with %s: %q", path, hsts, got)
 			}
+			if got := rec.Result().Header.Get("X-Content-Type-Options"); got != "nosniff" {
+				t.Errorf("%.20s: browsers may guess its type: %q", path, got)
+			}
 		}
 	}
 }
@@ -120,5 +123,27 @@ func TestProbes(t *testing.T) {
 		if rec := answer(http.MethodPost, path); rec.Code != http.StatusMethodNotAllowed || rec.Header().Get("Allow") != "GET, HEAD" {
 			t.Errorf("POST %s: %d, Allow %q", path, rec.Code, rec.Header().Get("Allow"))
 		}
+	}
+}
+
+// TestPanicIsAProblem checks that a handler that panics gets a response without the reason, that
+// the log has it, and that the next request is served.
+func TestPanicIsAProblem(t *testing.T) {
+	var logs strings.Builder
+	h := gateway.New(gateway.Config{NotFound: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/bad" {
+			panic("a bug in SELECT secret")
+		}
+	}), Ready: func(context.Context) error { return nil }, Metrics: obs.NewMetrics(), Log: slog.New(slog.NewTextHandler(&logs, nil))})
+	for path, want := range map[string]int{"/bad": http.StatusInternalServerError, "/good": http.StatusOK} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if rec.Code != want || strings.Contains(rec.Body.String(), "SELECT") ||
+			(want == http.StatusInternalServerError) != strings.Contains(rec.Body.String(), `"code":"internal"`) {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+		}
+	}
+	if !strings.Contains(logs.String(), "a bug in SELECT secret") {
+		t.Errorf("the reason is not in the log: %s", logs.String())
 	}
 }

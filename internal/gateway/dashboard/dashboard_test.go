@@ -17,7 +17,8 @@ func TestSignInPages(t *testing.T) {
 	if !strings.HasPrefix(p.Path, "/dashboard/sign-in?next=") {
 		t.Fatalf("a stranger is shown %s", p.Path)
 	}
-	p.Has(t, "<h1>Sign in</h1>")
+	// The password is masked, and password managers may fill it in.
+	p.Has(t, "<h1>Sign in</h1>", `type="password"`, `autocomplete="current-password"`)
 	p = w.Do(c, http.MethodPost, "/dashboard/sign-in", url.Values{"login": {desktest.Username}, "password": {"not this one, no"}})
 	if p.Status != http.StatusUnauthorized {
 		t.Errorf("a wrong password is answered with %d", p.Status)
@@ -101,7 +102,8 @@ func TestPolicyOfEveryPage(t *testing.T) {
 	for _, path := range []string{"/dashboard", "/dashboard/nowhere"} {
 		p := w.Do(w.Client, http.MethodGet, path, nil)
 		policy := p.Header.Get("Content-Security-Policy")
-		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || p.Header.Get("Cache-Control") != "no-store" {
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || p.Header.Get("Cache-Control") != "no-store" ||
+			p.Header.Get("Referrer-Policy") != "same-origin" || p.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %v", path, p.Header)
 		}
 		if found := regexp.MustCompile(`(?i)\sstyle=|<style|\son[a-z]+=|<script(?:>|[^>]*>[^<])`).FindString(p.Body); found != "" {

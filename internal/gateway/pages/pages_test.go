@@ -297,7 +297,7 @@ func TestF27_NotOursIsOneAnswer(t *testing.T) {
 	w.link("open", nil)
 	first := w.get("/l/forged")
 	for _, target := range []string{"/l/x", "/l/" + strings.Repeat("a", 3000), "/l/open%00", "/l/..%2f..%2fetc", "/l/", "/l/open/extra",
-		"/nowhere"} {
+		"/nowhere", "/assets", "/assets/", "/assets/embed/", "/assets/..%2fpages.go"} {
 		if a := w.get(target); a.status != 404 || a.body != first.body {
 			t.Errorf("%s: %d, or another body", target, a.status)
 		}
@@ -314,6 +314,7 @@ func TestOtherMethodsAreRefused(t *testing.T) {
 		{"PUT", "/l/open/payments", "POST"}, {"GET", "/l/open/payments", "POST"}, {"HEAD", "/l/forged/payments", "POST"},
 		{"POST", "/verify", "GET, HEAD"}, {"PUT", "/mail/user-1", "GET, HEAD, POST"}, {"POST", "/", "GET, HEAD"},
 		{"POST", "/problems", "GET, HEAD"}, {"PATCH", "/problems/internal", "GET, HEAD"},
+		{"TRACE", "/", "GET, HEAD"}, {"TRACE", "/l/open", "GET, HEAD, POST"}, {"TRACE", "/l/open/payments", "POST"},
 	} {
 		a := w.do(c.method, c.target, "", nil)
 		if a.status != 405 || a.header.Get("Allow") != c.allow || a.header.Get("Content-Type") != problem.ContentType {

@@ -1,8 +1,13 @@
 package frame
 
-import "testing"
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
 
-// The session's cookie stays on the path that is ours, and says so where it can.
+// The session's cookie stays on the path that is ours, and says so where it can. Every cookie of
+// the dashboard is kept from scripts, from other sites' posts, and, with https, from plain http.
 func TestSessionCookieStaysOnItsPath(t *testing.T) {
 	for public, want := range map[string][2]string{
 		"http://127.0.0.1:8080":    {"paylink", "/"},
@@ -18,6 +23,12 @@ func TestSessionCookieStaysOnItsPath(t *testing.T) {
 		}
 		if c := d.Cookie(d.DeviceCookie(), "d", 1); c.Name != want[0]+"-device" || c.Path != want[1] {
 			t.Errorf("%s: %s for %s, want %v", public, c.Name, c.Path, want)
+		}
+		for _, name := range []string{d.SessionCookie(), d.DeviceCookie(), flashCookie, modeCookie, langCookie} {
+			c := d.Cookie(name, "x", 1)
+			if c.Secure != strings.HasPrefix(public, "https:") || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Domain != "" {
+				t.Errorf("%s: %s", public, c)
+			}
 		}
 	}
 }
