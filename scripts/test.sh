@@ -38,7 +38,8 @@ quick() {
 	# those that wait for processes beside those that do not.
 	"$go" test -json -vet off -count 1 -timeout 40m -ldflags "-s -w" -skip "$large|$pages" -p 4 -parallel 2 \
 		./e2e/crash ./internal/store/sqlstore ./internal/store/projection ./internal/store/dynamo ./e2e/pages ./internal/notify/webhook \
-		./e2e/story ./internal/coordinator ./internal/sim ./internal/gateway/dashboard ./e2e/split ./internal/rpc ./e2e/cli $("$go" list ./...) 2>&1
+		./e2e/story ./internal/coordinator ./internal/sim ./internal/gateway/dashboard ./e2e/split ./internal/rpc ./e2e/cli \
+		./internal/merchant ./internal/fraud ./internal/notify ./internal/mail/office ./internal/archive $("$go" list ./...) 2>&1
 }
 race() (
 	. scripts/race.sh
