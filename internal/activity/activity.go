@@ -114,8 +114,8 @@ func Pending(ctx context.Context) []Event {
 
 // folded returns what events share that are counted in one entry.
 func folded(e Event) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{e.Kind, e.Outcome, e.Details["reason"], e.Actor.Kind, e.Actor.ID, e.Actor.Network, e.Target,
-		e.At.Truncate(foldFor).Format(time.RFC3339)}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{e.Kind, e.Outcome, e.Details["reason"], e.Actor.Kind, e.Actor.ID,
+		e.Actor.Network, e.Target, e.At.Truncate(foldFor).Format(time.RFC3339)}, "\x00")))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -87,8 +87,8 @@ func (c *Local) Capture(ctx context.Context, account, mode, paymentID, amount st
 		return p, err
 	}
 	asked := &ticketFor{ticket: t, object: func(p payment.Payment) (any, bool) { return p, p.Status == payment.Succeeded }}
-	p, err = c.settleWith(c.did(ctx, p, activity.CaptureAsked, amount), p, payment.Input{Kind: payment.CaptureAsked, Actor: "merchant", By: activity.By(ctx),
-		Amount: sum, Owner: id.New(id.Change)}, asked)
+	p, err = c.settleWith(c.did(ctx, p, activity.CaptureAsked, amount), p, payment.Input{Kind: payment.CaptureAsked,
+		Actor: "merchant", By: activity.By(ctx), Amount: sum, Owner: id.New(id.Change)}, asked)
 	if err != nil || p.Status != payment.Capturing {
 		return p, err
 	}
@@ -115,7 +115,8 @@ func (c *Local) Void(ctx context.Context, account, mode, paymentID string, t *id
 	if err != nil {
 		return p, err
 	}
-	p, err = c.settle(c.did(ctx, p, activity.VoidAsked, ""), p, payment.Input{Kind: payment.VoidAsked, Actor: "merchant", By: activity.By(ctx), Owner: id.New(id.Change)})
+	p, err = c.settle(c.did(ctx, p, activity.VoidAsked, ""), p, payment.Input{Kind: payment.VoidAsked, Actor: "merchant",
+		By: activity.By(ctx), Owner: id.New(id.Change)})
 	if err != nil || p.Status != payment.Voiding {
 		return p, err
 	}
@@ -161,7 +162,8 @@ func (c *Local) Refund(ctx context.Context, account, mode, paymentID string, ask
 	if t != nil {
 		refundID = id.Derive(id.Refund, p.ID, t.Key)
 	}
-	p, started, err := c.advance(c.did(ctx, p, activity.RefundAsked, asked.Amount), p, payment.Input{Kind: payment.RefundAsked, Actor: "merchant", Amount: sum, Refund: refundID,
+	p, started, err := c.advance(c.did(ctx, p, activity.RefundAsked, asked.Amount), p, payment.Input{Kind: payment.RefundAsked,
+		Actor: "merchant", Amount: sum, Refund: refundID,
 		Refundable: refundable, AllowDisputed: asked.AllowDisputed, By: asked.By}, nil)
 	if err != nil {
 		return p, none, err

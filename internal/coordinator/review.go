@@ -25,8 +25,8 @@ func (c *Local) Review(ctx context.Context, account, mode, paymentID, verdict, b
 		r, _ := p.RefundByID(refundID)
 		return p, p.Status != payment.Capturing && p.Status != payment.Voiding && !r.Asking()
 	}
-	p, started, err := c.advance(c.did(ctx, p, activity.Reviewed, verdict), p, payment.Input{Kind: payment.Reviewed, Actor: "merchant", Verdict: verdict, By: by, Refund: refundID,
-		Owner: id.New(id.Change)},
+	p, started, err := c.advance(c.did(ctx, p, activity.Reviewed, verdict), p, payment.Input{Kind: payment.Reviewed, Actor: "merchant",
+		Verdict: verdict, By: by, Refund: refundID, Owner: id.New(id.Change)},
 		&ticketFor{t, settled})
 	if err != nil || !started { // what another call started, that call or the sweep completes
 		return p, err
@@ -54,7 +54,8 @@ func (c *Local) Mark(ctx context.Context, account, mode, paymentID, label, by st
 	if err != nil {
 		return p, err
 	}
-	return c.settleWith(c.did(ctx, p, activity.Labeled, label), p, payment.Input{Kind: payment.Marked, Actor: "merchant", Label: label, By: by}, &ticketFor{t, whole})
+	return c.settleWith(c.did(ctx, p, activity.Labeled, label), p, payment.Input{Kind: payment.Marked, Actor: "merchant", Label: label,
+		By: by}, &ticketFor{t, whole})
 }
 
 // Dispute records a dispute that the merchant learned of from an issuer.

@@ -65,8 +65,9 @@ func (l *Local) firstInAWhile(key string) bool {
 }
 
 // refused notes a sign-in that failed, in one entry an hour for each user, network and reason. Of a
-// user who is locked out, it counts one a minute. An unknown login belongs to no account, and its entry does not contain it: people type passwords there too.
-// If the store fails, the refusal stands all the same.
+// user who is locked out, it counts one a minute. An unknown login belongs to no account, and its
+// entry does not contain it: people type passwords there too. If the store fails, the refusal stands
+// all the same.
 func (l *Local) refused(ctx context.Context, c claim, cause error) {
 	f := fault.From(cause)
 	if f.Kind != fault.KindUnauthenticated && f.Kind != fault.KindRateLimited || f.Code == ErrOTPRequired.(*fault.Error).Code {

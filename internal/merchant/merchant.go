@@ -321,7 +321,8 @@ func New(c Config) *Local {
 		c.SignUp = Open
 	}
 	return &Local{
-		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, activity: c.Activity, signUp: c.SignUp, mails: c.Mails,
+		users: c.Users, keys: c.Keys, sessions: c.Sessions, clocks: c.Clocks, access: c.Access, activity: c.Activity,
+		signUp: c.SignUp, mails: c.Mails,
 		ring: c.Ring, connectors: c.Connectors,
 		public: c.PublicURL, now: c.Now, log: c.Log, hasher: newHasher(c.Now, c.Log), passkeys: relyingParty(c.PublicURL),
 		resets:  make(chan resetRequest, maxResets),

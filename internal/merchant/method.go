@@ -39,7 +39,8 @@ func (l *Local) SetMethods(ctx context.Context, account string, in []MethodInput
 		if ferr != nil {
 			return Account{}, ferr
 		}
-		if err = l.users.PutMethods(l.did(ctx, account, activity.MethodsChanged, account, described(a.Methods, in)), account, revision, a.Methods, record); err == nil {
+		did := l.did(ctx, account, activity.MethodsChanged, account, described(a.Methods, in))
+		if err = l.users.PutMethods(did, account, revision, a.Methods, record); err == nil {
 			return a, nil
 		}
 		if !errors.Is(err, ErrChanged) {

@@ -65,7 +65,8 @@ func (l *Local) PutListEntry(ctx context.Context, e Entry, by string, t *idempot
 	if err != nil {
 		return Entry{}, err
 	}
-	ctx = l.did(ctx, e.Account, activity.ListEntrySaved, e.ID, map[string]string{"mode": e.Mode, "list": string(e.Kind), "action": string(e.Action)})
+	ctx = l.did(ctx, e.Account, activity.ListEntrySaved, e.ID, map[string]string{"mode": e.Mode, "list": string(e.Kind),
+		"action": string(e.Action)})
 	if err := l.Store.PutFraudListEntry(ctx, e, record); err != nil {
 		return Entry{}, err
 	}

@@ -124,7 +124,8 @@ func start() (*server, error) {
 	lib := filepath.Join(filepath.Dir(jar), "DynamoDBLocal_lib")
 	//nolint:gosec,noctx // our own fixed command; stop ends it
 	s := &server{done: make(chan struct{}), dir: dir, endpoint: "http://" + address, java: exec.Command("java",
-		"-Xmx"+strconv.Itoa(heapMebibyte)+"m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.io.tmpdir="+dir, "-Djava.library.path="+lib, "-jar", jar,
+		"-Xmx"+strconv.Itoa(heapMebibyte)+"m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", // it lives for a minute
+		"-Djava.io.tmpdir="+dir, "-Djava.library.path="+lib, "-jar", jar,
 		"-inMemory", "-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(port))}
 	s.java.Dir, s.java.Stdout, s.java.Stderr = dir, &s.log, &s.log
 	s.java.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}

@@ -36,7 +36,8 @@ func (s *Store) CountDue(ctx context.Context, now time.Time) (n int64, err error
 func (s *Store) Sizes(ctx context.Context) (map[string]int64, error) {
 	sizes := map[string]int64{}
 	for table, kind := range map[string]string{"accounts": "merchants", "users": "merchants", "api_keys": "merchants", "sessions": "merchants",
-		"guards": "merchants", "tokens": "merchants", "webhook_endpoints": "merchants", "webhook_deliveries": "merchants", "activity": "merchants", "fraud_rules": "fraud",
+		"guards": "merchants", "tokens": "merchants", "webhook_endpoints": "merchants", "webhook_deliveries": "merchants",
+		"activity": "merchants", "fraud_rules": "fraud",
 		"fraud_rule_versions": "fraud", "fraud_list_entries": "fraud", "fraud_policies": "fraud", "fraud_models": "fraud", "links": "links",
 		"forms":    "forms",
 		"payments": "payments", "idempotency": "records", "events": "events"} {

@@ -123,7 +123,8 @@ func NewWith(t *testing.T, change func(*merchant.Config)) *World {
 		Ring: ring, Now: now, Log: log,
 		Fraud: byEmail{}, FraudBudget: time.Minute})
 	known := []merchant.Connector{{Name: sim.Name(), Capabilities: sim.Capabilities()}}
-	users := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Activity: store, Ring: ring, PublicURL: public, Now: now,
+	users := merchant.Config{Users: store, Keys: store, Sessions: store, Access: store, Activity: store,
+		Ring: ring, PublicURL: public, Now: now,
 		Connectors: known}
 	if change != nil {
 		change(&users)
