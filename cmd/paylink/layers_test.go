@@ -29,6 +29,7 @@ var layerRows = [][]string{
 		"internal/testclock",
 		"internal/spelling",
 		"internal/postgres",
+		"internal/housekeeping",
 		"docs/api",
 	},
 	{"internal/site", "internal/keyring/kek", "internal/activity"},

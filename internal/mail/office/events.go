@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/paylink/paylink/internal/housekeeping"
 	"github.com/paylink/paylink/internal/id"
 	"github.com/paylink/paylink/internal/link"
 	"github.com/paylink/paylink/internal/mail"
@@ -184,7 +185,7 @@ type DeadLetterReader interface {
 // RunDeadLetters notifies merchants of parked webhooks, until ctx ends (nil): at most once a day per
 // endpoint, because the mail's id derives from both.
 func (l *Local) RunDeadLetters(ctx context.Context) error {
-	return l.every(ctx, deadLettersEvery, "the emails about parked webhooks could not be queued", l.NotifyDeadLetters)
+	return housekeeping.Run(ctx, deadLettersEvery, l.Log, "the emails about parked webhooks could not be queued", l.NotifyDeadLetters)
 }
 
 // NotifyDeadLetters is one round of RunDeadLetters.
@@ -214,29 +215,8 @@ func (l *Local) NotifyDeadLetters(ctx context.Context) error {
 // RunPrune removes mails that ended long ago, until ctx ends (nil). Each batch is a commit of
 // its own, so a crash between two loses nothing.
 func (l *Local) RunPrune(ctx context.Context) error {
-	return l.every(ctx, pruneEvery, "old mails could not be removed", func(ctx context.Context) error {
-		for ctx.Err() == nil {
-			n, err := l.Outbox.PruneMails(ctx, l.Now().Add(-mail.Life), pruneBatch)
-			if err != nil || n < pruneBatch {
-				return err
-			}
-		}
-		return nil
+	return housekeeping.Run(ctx, pruneEvery, l.Log, "old mails could not be removed", func(ctx context.Context) error {
+		_, err := housekeeping.Remove(ctx, l.Now().Add(-mail.Life), pruneBatch, l.Outbox.PruneMails)
+		return err
 	})
-}
-
-// every runs a round at each interval; after a failure the next round tries again.
-func (l *Local) every(ctx context.Context, pause time.Duration, failed string, round func(context.Context) error) error {
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		if err := round(ctx); err != nil && ctx.Err() == nil {
-			l.Log.WarnContext(ctx, failed+"; trying again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
