@@ -9,8 +9,8 @@ const (
 	SignInFailed         = "user.sign_in_failed" // folds
 	SignedOut            = "user.signed_out"
 	SessionsEnded        = "user.sessions_ended"
-	PasswordChanged      = "user.password_changed" //nolint:gosec // a kind of event, no credential
-	PasswordReset        = "user.password_reset"   //nolint:gosec // a kind of event, no credential
+	PasswordChanged      = "user.password_changed"
+	PasswordReset        = "user.password_reset"
 	EmailConfirmed       = "user.email_confirmed"
 	SecondFactorAdded    = "user.second_factor_added"
 	SecondFactorRemoved  = "user.second_factor_removed"

@@ -70,7 +70,7 @@ func (l *Local) firstInAWhile(key string) bool {
 // all the same.
 func (l *Local) refused(ctx context.Context, c claim, cause error) {
 	f := fault.From(cause)
-	if f.Kind != fault.KindUnauthenticated && f.Kind != fault.KindRateLimited || f.Code == ErrOTPRequired.(*fault.Error).Code {
+	if f.Kind != fault.KindUnauthenticated && f.Kind != fault.KindRateLimited || f.Code == fault.Code(ErrOTPRequired) {
 		return
 	}
 	if f.Kind == fault.KindRateLimited && !l.firstInAWhile(c.key) {
