@@ -42,7 +42,7 @@ func TestBucketsGrow(t *testing.T) {
 		for range n {
 			l := w.link()
 			links = append(links, l)
-			payments = append(payments, w.pay(l, len(links), goodCard))
+			payments = append(payments, w.pay(l, len(links)))
 		}
 	}
 	sell(10)

@@ -174,7 +174,7 @@ func TestLinkPaidCarriesItsURL(t *testing.T) {
 	s := open(t)
 	w := newWorld(t, dynamotest.Distributed{Store: s, Feed: dynamotest.OpenFeed(t)})
 	l := w.link()
-	w.pay(l, 1, goodCard)
+	w.pay(l, 1)
 	events, err := dynamotest.AllEvents(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func TestWriteUnits(t *testing.T) {
 				t.Fatal(err)
 			}
 			step("open the page")
-			p := w.pay(opened, 1, goodCard)
+			p := w.pay(opened, 1)
 			step("begin and settle")
 			if p.Status != payment.Succeeded {
 				t.Fatalf("the payment is %s", p.Status)

@@ -104,9 +104,10 @@ func (w *world) submission(l link.Link, n int, number string) payment.Submit {
 	}
 }
 
-func (w *world) pay(l link.Link, n int, number string) payment.Payment {
+// pay pays with a card that is approved.
+func (w *world) pay(l link.Link, n int) payment.Payment {
 	w.t.Helper()
-	p, err := w.c.Submit(w.t.Context(), w.submission(l, n, number))
+	p, err := w.c.Submit(w.t.Context(), w.submission(l, n, goodCard))
 	if err != nil {
 		w.t.Fatal(err)
 	}
